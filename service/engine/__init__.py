@@ -1,0 +1,1 @@
+"""The mathematics: graphs, programs, forward values and derivatives. No HTTP, no Pydantic."""

@@ -1,0 +1,51 @@
+"""Typed straight-line code: what a graph is once its shapes are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.engine.registry import Operator, TensorSpec
+
+
+@dataclass(slots=True)
+class Step:
+    """One assignment: slot `i` of the code is `code.steps[i]`.
+
+    `spec` is the result's shape and dtype (a tuple of them for several outputs);
+    `value` is set for constants; `name` for steps that carry a node's name.
+    """
+
+    operator: Operator
+    inputs: tuple[int, ...]
+    attrs: dict[str, Any]
+    spec: TensorSpec
+    specs: tuple[TensorSpec, ...] = ()
+    value: Any = None
+    name: str | None = None
+
+    @property
+    def leaf(self) -> bool:
+        return self.operator.group == "leaf" and not self.inputs
+
+
+@dataclass(slots=True)
+class Code:
+    """Steps in evaluation order; `names` finds the slot of a node, `inputs` of an input."""
+
+    steps: list[Step] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, int] = field(default_factory=dict)
+
+    def specs_of(self, slots: Sequence[int]) -> list[TensorSpec]:
+        return [self.steps[slot].spec for slot in slots]
+
+    def flops(self, slot: int) -> int:
+        """An estimate of the floating-point operations of one step."""
+        step = self.steps[slot]
+        if not step.inputs or step.operator.group == "leaf":
+            return 0
+        if step.operator.flops is not None:
+            return step.operator.flops(*self.specs_of(step.inputs), **step.attrs)
+        return sum(spec.size for spec in step.specs) if step.specs else step.spec.size

@@ -1,0 +1,578 @@
+"""A resolved graph: names looked up, arity and attributes checked, order found.
+
+Everything here is independent of shapes; `Graph.program` adds those. A node's position
+is its place in the document. A literal number among the inputs gets a negative
+position, so that plain indexing finds its value at the end of a list of values.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from service.engine.control import DEFAULT_LIMITS, Limits
+from service.engine.errors import Fault, GraphError, OperatorError
+from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.operators import REGISTRY
+from service.engine.registry import Operator
+
+if TYPE_CHECKING:
+    from service.engine.program import Program
+
+INPUT, CONSTANT = REGISTRY.codes["input"], REGISTRY.codes["constant"]
+_PROGRAMS_KEPT = 8
+
+
+class Graph:
+    """Checked, ordered, immutable; made by `resolve`.
+
+    ids        node names in document order
+    leaves     position → Leaf
+    order      positions of the computed nodes in a stable topological order
+    codes      operator codes, parallel to `order`
+    first      position of each one's first input, parallel to `order`
+    second     position of its last input (the first again where there is one only)
+    many       position → all input positions, for nodes of operators that don't take
+               exactly one or two inputs
+    attrs      position → checked attributes, where a node gave any
+    literals   values of the literal inputs; literal `j` has position `-1 - j`
+    projections  negative position → (node position, index of its output)
+    outputs    the names of the outputs
+    """
+
+    __slots__ = (
+        "_lock",
+        "_programs",
+        "_rank",
+        "attrs",
+        "codes",
+        "first",
+        "ids",
+        "index",
+        "leaves",
+        "literals",
+        "many",
+        "order",
+        "outputs",
+        "places",
+        "projections",
+        "scalar",
+        "second",
+    )
+
+    def __init__(
+        self,
+        spec: GraphSpec,
+        index: dict[str, int],
+        order: Sequence[int],
+        columns: _Columns,
+        outputs: tuple[str, ...],
+    ) -> None:
+        self.ids = spec.ids
+        self.index = index
+        self.leaves = spec.leaves
+        self.places = spec.places
+        self.order = order
+        self.codes = columns.codes
+        self.first = columns.first
+        self.second = columns.second
+        self.many = columns.many
+        self.attrs = columns.attrs
+        self.literals = columns.literals
+        self.projections = columns.projections
+        self.outputs = outputs
+        self.scalar = _runs_on_floats(self)
+        self._rank: dict[int, int] | None = None
+        self._programs: OrderedDict[Any, Program] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def inputs(self) -> dict[str, Leaf]:
+        """The input leaves by name, in document order."""
+        ids = self.ids
+        return {ids[i]: leaf for i, leaf in sorted(self.leaves.items()) if leaf.kind == "input"}
+
+    def rank(self, position: int) -> int:
+        """The place of a computed node in `order`."""
+        if isinstance(self.order, range):
+            return self.order.index(position)
+        if self._rank is None:
+            self._rank = {position: rank for rank, position in enumerate(self.order)}
+        return self._rank[position]
+
+    def operator(self, position: int) -> Operator:
+        """The operator of the node at `position`; `input` or `constant` for a leaf."""
+        leaf = self.leaves.get(position)
+        if leaf is not None:
+            return REGISTRY[leaf.kind]
+        return REGISTRY.by_code(self.codes[self.rank(position)])
+
+    def sources(self, position: int) -> tuple[int, ...]:
+        """The input positions of a node: negative ones are literals or projections."""
+        if position in self.leaves:
+            return ()
+        if position in self.many:
+            return self.many[position]
+        rank = self.rank(position)
+        if _FIXED[self.codes[rank]] == 1:
+            return (self.first[rank],)
+        return (self.first[rank], self.second[rank])
+
+    def attributes(self, position: int) -> dict[str, Any]:
+        """The node's attributes with the defaults filled in."""
+        given = self.attrs.get(position)
+        return given if given is not None else self.operator(position).attrs({})
+
+    def literal(self, position: int) -> float | bool:
+        """The value of the literal at a negative position."""
+        return self.literals[-1 - position]
+
+    def consumers(self) -> dict[int, list[tuple[int, int]]]:
+        """Position → the (node position, input index) pairs that read it, in document order."""
+        readers: dict[int, list[tuple[int, int]]] = {i: [] for i in range(len(self.ids))}
+        for node in sorted(self.order):
+            for place, source in enumerate(self.sources(node)):
+                if source in self.projections:
+                    source = self.projections[source][0]
+                if source >= 0:
+                    readers[source].append((node, place))
+        return readers
+
+    def program(
+        self,
+        inputs: Mapping[str, Any],
+        dtype: str = "float64",
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Program:
+        """The Program for inputs of these shapes and dtypes; the last few are kept.
+
+        Raises GraphError (missing_input, unused_input, shape_mismatch, dtype) or
+        LimitExceeded.
+        """
+        from service.engine.program import build_program, signature
+
+        key = signature(self, inputs, dtype)
+        with self._lock:
+            known = self._programs.get(key)
+            if known is not None:
+                return known
+        program = build_program(self, inputs, dtype, limits)
+        with self._lock:
+            self._programs[key] = program
+            if len(self._programs) > _PROGRAMS_KEPT:
+                self._programs.popitem(last=False)
+        return program
+
+
+class _Columns:
+    """The computed nodes as parallel lists, as `Graph` keeps them."""
+
+    __slots__ = ("attrs", "codes", "first", "literals", "many", "projections", "second")
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self.first: list[int] = []
+        self.second: list[int] = []
+        self.many: dict[int, tuple[int, ...]] = {}
+        self.attrs: dict[int, dict[str, Any]] = {}
+        self.literals: list[float | bool] = []
+        self.projections: dict[int, tuple[int, int]] = {}
+
+    def set_inputs(
+        self, index: dict[str, int], order: Sequence[int], inputs: list[Sequence[str | float]]
+    ) -> bool:
+        """Look the inputs up; False for an arity or a name that wants the thorough way."""
+        literals: dict[tuple[type, str], int] = {}
+
+        def find(given: str | float) -> int:
+            if isinstance(given, str):
+                return index[given]
+            value = given if isinstance(given, bool) else float(given)
+            key = (type(value), str(value))
+            if key not in literals:
+                self.literals.append(value)
+                literals[key] = -len(self.literals)
+            return literals[key]
+
+        counts = list(map(len, inputs))
+        if counts != list(map(_FIXED.__getitem__, self.codes)) or max(counts) > 2:
+            for rank, (code, count) in enumerate(zip(self.codes, counts, strict=True)):
+                if count == _FIXED[code] <= 2:
+                    continue
+                found = REGISTRY.by_code(code)
+                if found.gate and count >= 2:
+                    found = REGISTRY[found.gate]
+                    self.codes[rank] = REGISTRY.codes[found.name]
+                least, most = found.arity
+                if count < least or (most is not None and count > most) or found.outputs > 1:
+                    return False
+                if _FIXED[self.codes[rank]] != count or count > 2:
+                    self.many[order[rank]] = tuple(map(find, inputs[rank]))
+        self.first = _looked_up(index, map(_FIRST, inputs), find)
+        self.second = _looked_up(index, map(_LAST, inputs), find)
+        return True
+
+
+def _looked_up(
+    index: dict[str, int], names: Iterable[str | float], find: Callable[[str | float], int]
+) -> list[int]:
+    """`find` for every name, by way of a plain look-up where that is enough."""
+    names = list(names)
+    found: list[int | None] = list(map(index.get, names))  # type: ignore[arg-type]
+    if None in found:
+        return [find(name) if at is None else at for name, at in zip(names, found, strict=True)]
+    return found  # type: ignore[return-value]
+
+
+_FIXED = [
+    least if least == most and op.outputs == 1 and not op.gate else -1
+    for op in REGISTRY
+    for least, most in [op.arity]
+]
+_NEEDY = {
+    code for code, op in enumerate(REGISTRY) if any(a.required for a in op.attributes.values())
+}
+
+
+def resolve(spec: GraphSpec, limits: Limits = DEFAULT_LIMITS) -> Graph:
+    """Check everything about a graph that doesn't need shapes, and order it.
+
+    Raises GraphError with every fault that one pass finds, LimitExceeded when there are
+    more nodes than `limits` allows.
+    """
+    limits.check("nodes", len(spec.ids))
+    graph = _resolve_plain(spec)
+    return graph if graph is not None else _Resolver(spec).resolve()
+
+
+def _resolve_plain(spec: GraphSpec) -> Graph | None:
+    """The quick way: a graph without faults whose nodes come in order.
+
+    Written as whole-column operations, for a loop over a million nodes costs more than
+    parsing them. None when anything is out of the ordinary.
+    """
+    count, leaves = len(spec.ids), len(spec.leaves)
+    index = dict(zip(spec.ids, range(count), strict=True))
+    if len(index) != count or not 0 < leaves < count or spec.attrs:
+        return None
+    if type(spec.output) is not str or spec.output not in index:
+        return None
+    if any(leaf.kind == "constant" and leaf.value is None for leaf in spec.leaves.values()):
+        return None
+    ops, inputs = spec.ops, spec.inputs
+    order: Sequence[int]
+    if max(spec.leaves) == leaves - 1:
+        order = range(leaves, count)
+        ops, inputs = ops[leaves:], inputs[leaves:]
+    else:
+        order = [i for i in range(count) if i not in spec.leaves]
+        ops, inputs = [ops[i] for i in order], [inputs[i] for i in order]
+    columns = _Columns()
+    try:
+        columns.codes = list(map(REGISTRY.codes.__getitem__, ops))
+        if not columns.set_inputs(index, order, inputs):
+            return None
+    except (KeyError, IndexError, TypeError):
+        return None
+    if not all(map(operator.lt, columns.first, order)):
+        return None
+    if not all(map(operator.lt, columns.second, order)):
+        return None
+    if not all(max(sources) < position for position, sources in columns.many.items()):
+        return None
+    if not _NEEDY.isdisjoint(columns.codes):
+        return None
+    return Graph(spec, index, order, columns, (spec.output,))
+
+
+_FIRST, _LAST = operator.itemgetter(0), operator.itemgetter(-1)
+
+
+class _Resolver:
+    """The thorough way: any graph, and every fault in it."""
+
+    def __init__(self, spec: GraphSpec) -> None:
+        self.spec = spec
+        self.faults: list[Fault] = []
+        self.index: dict[str, int] = {}
+        self.columns = _Columns()
+        self.operators: list[Operator | None] = []
+        self.sources: list[tuple[int, ...]] = []
+        self.literal_at: dict[float | bool | tuple[str, float], int] = {}
+        self.extras = 0
+
+    def resolve(self) -> Graph:
+        spec = self.spec
+        if not spec.ids:
+            raise GraphError([Fault("empty_graph", "the graph has no nodes", pointer="/nodes")])
+        for position, name in enumerate(spec.ids):
+            if self.index.setdefault(name, position) != position:
+                self._fault("duplicate_node", f"the id '{name}' is taken", position, "/id")
+        for position in range(len(spec.ids)):
+            self._check_operator(position)
+        for position in range(len(spec.ids)):
+            self.sources.append(self._resolve_inputs(position))
+        outputs = self._outputs()
+        order = self._order()
+        if self.faults:
+            raise GraphError(self.faults)
+        columns = self.columns
+        for position in order:
+            found = self.operators[position]
+            assert found is not None
+            sources = self.sources[position]
+            columns.codes.append(REGISTRY.codes[found.name])
+            columns.first.append(sources[0] if sources else 0)
+            columns.second.append(sources[-1] if sources else 0)
+            if _FIXED[columns.codes[-1]] not in (1, 2):
+                columns.many[position] = sources
+        return Graph(spec, self.index, order, columns, outputs)
+
+    def _fault(
+        self, code: str, detail: str, position: int, place: str = "", hint: str | None = None
+    ) -> None:
+        """Note a fault of the node at `position`."""
+        line, column = (self.spec.places or {}).get(position, (None, None))
+        self.faults.append(
+            Fault(
+                code,
+                detail,
+                node=self.spec.ids[position],
+                op=self.spec.ops[position][:64],
+                pointer=f"/nodes/{position}{place}",
+                hint=hint,
+                line=line,
+                column=column,
+            )
+        )
+
+    def _check_operator(self, position: int) -> None:
+        """Find the node's operator, and check its arity and attributes."""
+        spec = self.spec
+        name, given = spec.ops[position], len(spec.inputs[position])
+        if name not in REGISTRY:
+            near = REGISTRY.suggest(name)
+            hint = f"did you mean '{near}'?" if near else "GET /v1/operators lists them all"
+            self._fault("unknown_operator", f"no operator '{name[:64]}'", position, "/op", hint)
+            self.operators.append(None)
+            return
+        found = REGISTRY[name]
+        if found.gate and given >= 2:
+            found = REGISTRY[found.gate]
+        self.operators.append(found)
+        least, most = found.arity
+        if given < least or (most is not None and given > most):
+            if most is None:
+                wanted = f"{least} or more inputs"
+            elif least == most:
+                wanted = f"{least} input{'' if least == 1 else 's'}"
+            else:
+                wanted = f"{least} to {most} inputs"
+            self._fault("arity", f"{name} takes {wanted}, here {given}", position, "/inputs")
+        if found.group == "leaf":
+            leaf = spec.leaves.get(position)
+            if name == "constant" and (leaf is None or leaf.value is None):
+                detail = f"constant '{spec.ids[position]}' has no value"
+                self._fault("attribute", detail, position)
+            return
+        attrs = spec.attrs.get(position)
+        if attrs or REGISTRY.codes[found.name] in _NEEDY:
+            try:
+                self.columns.attrs[position] = found.attrs(attrs or {})
+            except OperatorError as error:
+                self._fault("attribute", error.fault.detail, position, "", error.fault.hint)
+
+    def _resolve_inputs(self, position: int) -> tuple[int, ...]:
+        """The positions of a node's inputs; faults are noted, their places left out."""
+        sources = []
+        for place, given in enumerate(self.spec.inputs[position]):
+            source = self._source(given)
+            if source is not None:
+                sources.append(source)
+                continue
+            near = difflib.get_close_matches(str(given)[:64], self._some_ids(), 1, 0.6)
+            hint = f"did you mean '{near[0]}'?" if near else None
+            detail = f"no node '{str(given)[:64]}'"
+            self._fault("unknown_node", detail, position, f"/inputs/{place}", hint)
+        return tuple(sources)
+
+    def _some_ids(self) -> list[str]:
+        return self.spec.ids[:2000]
+
+    def _source(self, given: str | float) -> int | None:
+        """The position of an input: a node, an output of a node, a literal; or None."""
+        if not isinstance(given, str):
+            value = given if isinstance(given, bool) else float(given)
+            # -0.0 equals 0.0 and True equals 1.0, but they are other literals.
+            return self._extra((type(value).__name__ + str(value), 0.0), value)
+        position = self.index.get(given)
+        output = 0
+        if position is None:
+            name, _, number = given.rpartition(".")
+            position = self.index.get(name)
+            if position is None or not number.isdecimal() or len(number) > 4:
+                return None
+            output = int(number)
+        found = self.operators[position]
+        if found is None or found.outputs == 1:
+            return position if given in self.index or (found is None) or output == 0 else None
+        key = self._extra((f"{position}.", float(output)), False)
+        self.columns.projections[key] = (position, output)
+        return key
+
+    def _extra(self, key: tuple[str, float], value: float | bool) -> int:
+        """The negative position for a literal or projection, one for equal ones."""
+        position = self.literal_at.get(key)
+        if position is None:
+            self.extras += 1
+            position = self.literal_at[key] = -self.extras
+            self.columns.literals.append(value)
+        return position
+
+    def _outputs(self) -> tuple[str, ...]:
+        """The names of the outputs, given or found."""
+        wanted = self.spec.output
+        if wanted is None:
+            return self._sole_output()
+        names = [wanted] if isinstance(wanted, str) else list(wanted)
+        for place, name in enumerate(names):
+            if self._source(name) is None:
+                near = difflib.get_close_matches(name[:64], self._some_ids(), 1, 0.6)
+                self.faults.append(
+                    Fault(
+                        "unknown_node",
+                        f"no node '{name[:64]}'",
+                        node=name[:64],
+                        pointer="/output" if isinstance(wanted, str) else f"/output/{place}",
+                        hint=f"did you mean '{near[0]}'?" if near else None,
+                    )
+                )
+        if not names:
+            self.faults.append(Fault("ambiguous_output", "no output is named", pointer="/output"))
+        return tuple(names)
+
+    def _sole_output(self) -> tuple[str, ...]:
+        """The one node that no other consumes."""
+        if self.faults:
+            return ()
+        consumed = {
+            self.columns.projections[source][0] if source in self.columns.projections else source
+            for sources in self.sources
+            for source in sources
+        }
+        free = [i for i in range(len(self.spec.ids)) if i not in consumed]
+        if len(free) == 1:
+            return (self.spec.ids[free[0]],)
+        if free:
+            names = ", ".join(f"'{self.spec.ids[i]}'" for i in free[:10])
+            more = f" and {len(free) - 10} more" if len(free) > 10 else ""
+            detail = f"no node consumes {names}{more}: which one is the output?"
+            hint = 'name it with "output"'
+            self.faults.append(Fault("ambiguous_output", detail, pointer="/output", hint=hint))
+        return ()
+
+    def _dependencies(self, position: int) -> Iterable[int]:
+        for source in self.sources[position]:
+            if source >= 0:
+                yield source
+            elif source in self.columns.projections:
+                yield self.columns.projections[source][0]
+
+    def _order(self) -> list[int]:
+        """Document order where it is topological; else depth first in document order.
+
+        Cycles are noted as faults with their path.
+        """
+        order: list[int] = []
+        state = bytearray(len(self.spec.ids))  # 0 new, 1 on the path, 2 done
+        for start in range(len(self.spec.ids)):
+            if state[start]:
+                continue
+            path = [(start, iter(self._dependencies(start)))]
+            state[start] = 1
+            while path:
+                position, rest = path[-1]
+                for source in rest:
+                    if state[source] == 0:
+                        state[source] = 1
+                        path.append((source, iter(self._dependencies(source))))
+                        break
+                    if state[source] == 1:
+                        self._note_cycle([p for p, _ in path], source)
+                else:
+                    path.pop()
+                    state[position] = 2
+                    if position not in self.spec.leaves:
+                        order.append(position)
+        return order
+
+    def _note_cycle(self, path: list[int], back_to: int) -> None:
+        members = path[path.index(back_to) :]
+        # Each node of the path reads the next one: turned around it is the way data would flow.
+        names = tuple(self.spec.ids[p] for p in reversed(members))
+        names = (*names, names[0])
+        shown = " → ".join(names[:12]) + (" → …" if len(names) > 12 else "")
+        position = members[0]
+        detail = f"the graph has a cycle: {shown}"
+        self.faults.append(
+            Fault(
+                "cycle",
+                detail,
+                node=self.spec.ids[position],
+                op=self.spec.ops[position][:64],
+                pointer=f"/nodes/{position}",
+                cycle=names[:100],
+            )
+        )
+
+
+_SCALAR_CODES = frozenset(
+    code for code, op in enumerate(REGISTRY) if op.elementwise and op.forward and op.outputs == 1
+)
+_TRUTH_CODES = frozenset(
+    code for code, op in enumerate(REGISTRY) if op.elementwise and not op.differentiable
+)
+
+
+def _runs_on_floats(graph: Graph) -> bool:
+    """Whether every node is an elementwise operator of plain numbers.
+
+    Truth values are not numbers: a graph with comparisons qualifies only where they feed
+    conditions.
+    """
+    used = set(graph.codes)
+    if not used <= _SCALAR_CODES or graph.projections:
+        return False
+    for leaf in graph.leaves.values():
+        if leaf.shape not in (None, ()) or leaf.dtype not in (None, "float64"):
+            return False
+        if leaf.value is not None and type(leaf.value) is not float:
+            return False
+    if bool in map(type, graph.literals):
+        return False
+    truths = used & _TRUTH_CODES
+    if not truths and REGISTRY.codes["where"] not in used:
+        return True
+    return _truths_feed_conditions(graph)
+
+
+def _truths_feed_conditions(graph: Graph) -> bool:
+    truth = {p for p, code in zip(graph.order, graph.codes, strict=True) if _gives_truth(code)}
+    for position, code in zip(graph.order, graph.codes, strict=True):
+        op = REGISTRY.by_code(code)
+        for place, source in enumerate(graph.sources(position)):
+            wants_truth = op.group == "logic" or (op.name == "where" and place == 0)
+            if (source in truth) != wants_truth:
+                return False
+    return True
+
+
+def _gives_truth(code: int) -> bool:
+    return REGISTRY.by_code(code).group in ("comparison", "logic")

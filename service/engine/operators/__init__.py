@@ -1,0 +1,29 @@
+"""The operator catalogue: one file per family, registered on import."""
+
+from service.engine.operators import (
+    activations,
+    arithmetic,
+    leaves,
+    linalg,
+    losses,
+    neural,
+    reductions,
+    selection,
+    shape,
+    unary,
+)
+from service.engine.registry import REGISTRY
+
+__all__ = [
+    "REGISTRY",
+    "activations",
+    "arithmetic",
+    "leaves",
+    "linalg",
+    "losses",
+    "neural",
+    "reductions",
+    "selection",
+    "shape",
+    "unary",
+]

@@ -1,0 +1,141 @@
+"""Sums, products, quotients and powers, element by element."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from service.engine.operators._define import binary, unary
+from service.engine.registry import Domain
+from service.engine.shapes import elementwise, elementwise_float, same
+
+binary(
+    "add",
+    np.add,
+    (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: g),
+    infer=elementwise,
+    scalar=operator.add,
+    summary="The sum; distributes the upstream gradient to both inputs.",
+    formula="a + b",
+    gradient="da = g, db = g",
+    pattern="distributor",
+    code="{0} + {1}",
+)
+binary(
+    "subtract",
+    np.subtract,
+    (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -g),
+    infer=elementwise,
+    scalar=operator.sub,
+    summary="The difference.",
+    formula="a - b",
+    gradient="da = g, db = -g",
+    pattern="distributor",
+    code="{0} - {1}",
+    aliases=("sub",),
+)
+binary(
+    "multiply",
+    np.multiply,
+    (lambda xp, g, y, a, b: g * b, lambda xp, g, y, a, b: g * a),
+    infer=elementwise,
+    scalar=operator.mul,
+    summary="The product; each input gets the upstream gradient times the other one.",
+    formula="a * b",
+    gradient="da = g * b, db = g * a",
+    pattern="switcher",
+    code="{0} * {1}",
+    aliases=("mul",),
+)
+binary(
+    "divide",
+    np.divide,
+    (lambda xp, g, y, a, b: g / b, lambda xp, g, y, a, b: -g * y / b),
+    infer=elementwise_float,
+    scalar=operator.truediv,
+    summary="The quotient; IEEE 754 at zero.",
+    formula="a / b",
+    gradient="da = g / b, db = -g * y / b",
+    pattern="switcher",
+    code="{0} / {1}",
+    aliases=("div",),
+    domain=Domain(ranges=((-2.0, 2.0), (0.5, 2.0))),
+)
+unary(
+    "negative",
+    np.negative,
+    lambda xp, g, y, x: -g,
+    group="arithmetic",
+    infer=same,
+    scalar=operator.neg,
+    summary="The input with its sign turned.",
+    formula="-x",
+    gradient="dx = -g",
+    pattern="scaler",
+    code="-{0}",
+    aliases=("neg",),
+)
+unary(
+    "reciprocal",
+    lambda x: np.reciprocal(np.asarray(x, dtype=np.result_type(x, np.float32))),
+    lambda xp, g, y, x: -g * y * y,
+    group="arithmetic",
+    scalar=lambda x: 1.0 / x,
+    summary="One over the input.",
+    formula="1 / x",
+    gradient="dx = -g / x**2",
+    interval=(0.5, 2.0),
+    code="1.0 / {0}",
+)
+
+
+def constant_value(x: Any) -> float | None:
+    """The number that `x` is known to be while a rule is run or traced, else None."""
+    if isinstance(x, float):
+        return float(x)
+    known = getattr(x, "known", None)
+    if known is not None:
+        return float(known)
+    if isinstance(x, np.ndarray) and x.ndim == 0:
+        return float(x)
+    return None
+
+
+def _pow_base(xp: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
+    exponent = constant_value(b)
+    if exponent is None:
+        zero = xp.equal(b, 0.0)
+        slope = b * xp.pow(a, xp.where(zero, 1.0, b - 1.0))
+        return xp.where(zero, 0.0, g * slope)
+    if exponent == 0.0:
+        return 0.0
+    if exponent == 1.0:
+        return g
+    if exponent == 2.0:
+        return g * (2.0 * a)
+    return g * (exponent * xp.pow(a, exponent - 1.0))
+
+
+def _pow_exponent(xp: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
+    flat = xp.logical_and(xp.equal(a, 0.0), xp.greater_equal(b, 0.0))
+    return xp.where(flat, 0.0, g * y * xp.log(xp.where(flat, 1.0, a)))
+
+
+binary(
+    "pow",
+    np.power,
+    (_pow_base, _pow_exponent),
+    infer=elementwise_float,
+    scalar=math.pow,
+    summary="The first input to the power of the second.",
+    formula="a ** b",
+    gradient="da = g * b * a**(b - 1), db = g * y * log(a)",
+    kinks="a**0 has slope 0 everywhere, at 0 too; d/db is nan for a negative base and 0 at base 0 "
+    "with b >= 0.",
+    code="{0} ** {1}",
+    aliases=("power",),
+    domain=Domain(ranges=((0.5, 2.0), (-2.0, 2.0))),
+)

@@ -1,0 +1,196 @@
+"""Gates that choose: maximum, minimum, where; comparisons; and the gradient stop."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from service.engine.errors import OperatorError
+from service.engine.registry import REGISTRY, Attribute, Domain, Operator, TensorSpec
+from service.engine.shapes import broadcast, elementwise, elementwise_bool, promote, same
+
+
+def _share(index: int, xp: Any, g: Any, y: Any, *inputs: Any, ties: str) -> Any:
+    """The part of `g` that input `index` of a maximum or minimum gets."""
+    chosen = [xp.where(xp.equal(x, y), 1.0, 0.0) for x in inputs]
+    mine = chosen[index]
+    if ties == "both":
+        return g * mine
+    if ties == "first":
+        for earlier in chosen[:index]:
+            mine = mine * (1.0 - earlier)
+        return g * mine
+    return g * mine / functools.reduce(operator.add, chosen)
+
+
+def _extremum(name: str, ufunc: Any, pick: Callable[..., float], word: str, short: str) -> None:
+    def forward(*inputs: Any, ties: str) -> Any:
+        return functools.reduce(ufunc, inputs)
+
+    def scalar(*inputs: float, ties: str = "split") -> float:
+        for x in inputs:
+            if x != x:
+                return x
+        return pick(inputs)
+
+    REGISTRY.register(
+        Operator(
+            name=name,
+            group="selection",
+            inputs=("a", "b"),
+            variadic=True,
+            summary=f"The {word} input, element by element; routes the gradient to it.",
+            infer=elementwise,
+            forward=forward,
+            vjp=_share,
+            attributes={
+                "ties": Attribute(
+                    "choice",
+                    "split",
+                    "who gets the gradient when inputs are equal: each an equal share, "
+                    "both the whole (the note's formula), or the first alone (its prose)",
+                    choices=("split", "both", "first"),
+                )
+            },
+            elementwise=True,
+            scalar=scalar,
+            formula=f"{short}(a, b)",
+            gradient_formula=f"g to the {word} input, 0 to the others",
+            kinks="Equal inputs share the gradient; see the attribute ties.",
+            pattern="router",
+            code=f"np.{name}({{0}}, {{1}})",
+            domain=Domain(distinct=True),
+        )
+    )
+
+
+_extremum("maximum", np.maximum, max, "larger", "max")
+_extremum("minimum", np.minimum, min, "smaller", "min")
+
+
+def _where_infer(condition: TensorSpec, a: TensorSpec, b: TensorSpec) -> TensorSpec:
+    if condition.floating:
+        raise OperatorError(
+            "the condition must be true or false, not a floating number",
+            code="dtype",
+            hint="compare it with something: x > 0",
+        )
+    return TensorSpec(broadcast(condition.shape, a.shape, b.shape), promote(a, b))
+
+
+REGISTRY.register(
+    Operator(
+        name="where",
+        group="selection",
+        inputs=("condition", "a", "b"),
+        summary="The first value where the condition holds, else the second.",
+        infer=_where_infer,
+        forward=np.where,
+        vjp=(
+            None,
+            lambda xp, g, y, c, a, b: xp.where(c, g, 0.0),
+            lambda xp, g, y, c, a, b: xp.where(c, 0.0, g),
+        ),
+        elementwise=True,
+        scalar=lambda c, a, b: a if c else b,
+        formula="a where condition else b",
+        gradient_formula="da = g where condition, else 0; db the other way round",
+        kinks="The branch not taken gets 0, yet a slope of inf inside it gives nan: "
+        "where(x > 0, sqrt(where(x > 0, x, 1)), 0) is safe.",
+        pattern="router",
+        code="np.where({0}, {1}, {2})",
+        domain=Domain(ranges=((0.0, 1.0), (-2.0, 2.0))),
+    )
+)
+
+_COMPARISONS: list[tuple[str, Any, Callable[[Any, Any], bool], str, tuple[str, ...]]] = [
+    ("less", np.less, operator.lt, "<", ("lt",)),
+    ("less_equal", np.less_equal, operator.le, "<=", ("le",)),
+    ("greater", np.greater, operator.gt, ">", ("gt",)),
+    ("greater_equal", np.greater_equal, operator.ge, ">=", ("ge",)),
+    ("equal", np.equal, operator.eq, "==", ("eq",)),
+    ("not_equal", np.not_equal, operator.ne, "!=", ("ne",)),
+]
+for _name, _ufunc, _scalar, _sign, _aliases in _COMPARISONS:
+    REGISTRY.register(
+        Operator(
+            name=_name,
+            group="comparison",
+            inputs=("a", "b"),
+            summary=f"Whether a {_sign} b, element by element.",
+            infer=elementwise_bool,
+            forward=_ufunc,
+            vjp=(None, None),
+            elementwise=True,
+            differentiable=False,
+            scalar=_scalar,
+            aliases=_aliases,
+            formula=f"a {_sign} b",
+            gradient_formula="none",
+            code=f"{{0}} {_sign} {{1}}",
+        )
+    )
+
+_CONNECTIVES: list[tuple[str, Any, Callable[..., bool], tuple[str, ...], str, str]] = [
+    ("logical_and", np.logical_and, lambda a, b: a and b, ("a", "b"), "and", "{0} & {1}"),
+    ("logical_or", np.logical_or, lambda a, b: a or b, ("a", "b"), "or", "{0} | {1}"),
+    ("logical_not", np.logical_not, operator.not_, ("a",), "not", "~{0}"),
+]
+for _name, _ufunc, _scalar, _inputs, _word, _code in _CONNECTIVES:
+    REGISTRY.register(
+        Operator(
+            name=_name,
+            group="logic",
+            inputs=_inputs,
+            summary=f"Logical {_word}, element by element.",
+            infer=elementwise_bool,
+            forward=_ufunc,
+            vjp=(None,) * len(_inputs),
+            elementwise=True,
+            differentiable=False,
+            scalar=_scalar,
+            formula=f"a {_word} b" if len(_inputs) == 2 else f"{_word} a",
+            gradient_formula="none",
+            code=_code,
+        )
+    )
+
+REGISTRY.register(
+    Operator(
+        name="stop_gradient",
+        group="selection",
+        inputs=("x",),
+        summary="The input unchanged; no gradient passes back through it.",
+        infer=same,
+        forward=lambda x: x,
+        vjp=(None,),
+        elementwise=True,
+        scalar=lambda x: x,
+        formula="x",
+        gradient_formula="dx = 0",
+        aliases=("detach",),
+        code="{0}",
+    )
+)
+
+REGISTRY.register(
+    Operator(
+        name="identity",
+        group="selection",
+        inputs=("x",),
+        summary="The input unchanged.",
+        infer=same,
+        forward=lambda x: x,
+        vjp=(lambda xp, g, y, x: g,),
+        elementwise=True,
+        scalar=lambda x: x,
+        formula="x",
+        gradient_formula="dx = g",
+        pattern="distributor",
+        code="{0}",
+    )
+)

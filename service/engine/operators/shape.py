@@ -1,0 +1,226 @@
+"""Gates that rearrange or repeat, and their adjoints."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from service.engine.errors import OperatorError, Shape
+from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.shapes import broadcast, checked_axes, checked_axis
+
+
+def _full_shape(given: Shape, size: int) -> Shape:
+    """`given` with a -1 worked out for a tensor of `size` elements."""
+    if sum(one == -1 for one in given) > 1 or any(one < -1 for one in given):
+        raise OperatorError(f"{given} is no shape: one -1 at the most", shapes=(given,))
+    known = math.prod(one for one in given if one != -1)
+    if -1 in given:
+        if known == 0 or size % known:
+            raise OperatorError(f"{size} elements do not fill the shape {given}", shapes=(given,))
+        return tuple(size // known if one == -1 else one for one in given)
+    if known != size:
+        raise OperatorError(
+            f"{size} elements do not fill the shape {given} of {known}", shapes=(given,)
+        )
+    return given
+
+
+def _no_flops(*_: TensorSpec, **__: Any) -> int:
+    return 0
+
+
+SHAPE = {"shape": Attribute("ints", doc="the new shape")}
+
+REGISTRY.register(
+    Operator(
+        name="reshape",
+        group="shape",
+        inputs=("x",),
+        summary="The same elements in another shape; one size may be -1.",
+        infer=lambda x, *, shape: TensorSpec(_full_shape(tuple(shape), x.size), x.dtype),
+        forward=lambda x, *, shape: np.reshape(x, shape),
+        vjp=(lambda xp, g, y, x, shape: xp.reshape(g, shape=x.shape),),
+        attributes=SHAPE,
+        flops=_no_flops,
+        formula="reshape(x)",
+        gradient_formula="dx = reshape(g)",
+        code="np.reshape({0}, {shape})",
+        domain=Domain(
+            examples=(
+                Example(((2, 6),), {"shape": [3, 4]}),
+                Example(((2, 6),), {"shape": [-1]}),
+                Example(((),), {"shape": [1, 1]}),
+            )
+        ),
+    )
+)
+
+
+def _broadcast_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
+    shape = tuple(shape)
+    if any(size < 0 for size in shape) or broadcast(x.shape, shape) != shape:
+        raise OperatorError(f"{x.shape} does not broadcast to {shape}", shapes=(x.shape, shape))
+    return TensorSpec(shape, x.dtype)
+
+
+REGISTRY.register(
+    Operator(
+        name="broadcast_to",
+        group="shape",
+        inputs=("x",),
+        summary="The input repeated up to a shape, by NumPy's broadcasting rules.",
+        infer=_broadcast_infer,
+        forward=lambda x, *, shape: np.broadcast_to(x, shape),
+        vjp=(lambda xp, g, y, x, shape: g,),
+        attributes=SHAPE,
+        flops=_no_flops,
+        formula="x, repeated",
+        gradient_formula="dx = g summed over the repeats",
+        pattern="distributor",
+        code="np.broadcast_to({0}, {shape})",
+        domain=Domain(
+            examples=(
+                Example(((3, 1),), {"shape": [2, 3, 4]}),
+                Example(((),), {"shape": [2]}),
+            )
+        ),
+    )
+)
+
+
+def _summed_axes(shape: Shape, target: Shape) -> tuple[int, ...]:
+    lead = len(shape) - len(target)
+    return tuple(range(lead)) + tuple(
+        i + lead
+        for i, (have, want) in enumerate(zip(shape[lead:], target, strict=True))
+        if want == 1 and have != 1
+    )
+
+
+def sum_to(x: Any, *, shape: Shape) -> Any:
+    """`x` summed over the axes along which `shape` would be repeated to give `x.shape`."""
+    shape = tuple(shape)
+    if x.shape == shape:
+        return x
+    return np.reshape(np.sum(x, axis=_summed_axes(x.shape, shape)), shape)
+
+
+def _sum_to_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
+    shape = tuple(shape)
+    if any(size < 0 for size in shape) or broadcast(x.shape, shape) != x.shape:
+        raise OperatorError(f"{shape} does not broadcast to {x.shape}", shapes=(x.shape, shape))
+    return TensorSpec(shape, "int64" if x.dtype == "bool" else x.dtype)
+
+
+REGISTRY.register(
+    Operator(
+        name="sum_to",
+        group="shape",
+        inputs=("x",),
+        summary="The input summed down to a shape that broadcasts to its own.",
+        infer=_sum_to_infer,
+        forward=sum_to,
+        vjp=(lambda xp, g, y, x, shape: g,),
+        attributes=SHAPE,
+        flops=lambda x, shape: x.size,
+        formula="Σ x over the repeats",
+        gradient_formula="dx = g, repeated",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(((2, 3, 4),), {"shape": [3, 1]}),
+                Example(((2, 3),), {"shape": []}),
+            )
+        ),
+    )
+)
+
+
+def _expand_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    ndim = x.ndim + len(given)
+    axes = checked_axes(given, ndim)
+    rest = iter(x.shape)
+    return TensorSpec(tuple(1 if i in axes else next(rest) for i in range(ndim)), x.dtype)
+
+
+REGISTRY.register(
+    Operator(
+        name="expand_dims",
+        group="shape",
+        inputs=("x",),
+        summary="New axes of size 1.",
+        infer=_expand_infer,
+        forward=lambda x, *, axis: np.expand_dims(x, axis),
+        vjp=(lambda xp, g, y, x, axis: xp.reshape(g, shape=x.shape),),
+        attributes={"axis": Attribute("axes", doc="where the new axes stand in the result")},
+        flops=_no_flops,
+        formula="x with new axes",
+        gradient_formula="dx = reshape(g)",
+        aliases=("unsqueeze",),
+        code="np.expand_dims({0}, {axis})",
+        domain=Domain(
+            examples=(Example(((2, 3),), {"axis": 1}), Example(((2,),), {"axis": [0, -1]}))
+        ),
+    )
+)
+
+
+def _squeeze_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
+    axes = [i for i, size in enumerate(x.shape) if size == 1] if axis is None else None
+    if axes is None:
+        axes = [checked_axis(one, x.ndim) for one in ((axis,) if isinstance(axis, int) else axis)]
+    for one in axes:
+        if x.shape[one] != 1:
+            raise OperatorError(f"axis {one} of {x.shape} has not size 1", shapes=(x.shape,))
+    return TensorSpec(tuple(size for i, size in enumerate(x.shape) if i not in axes), x.dtype)
+
+
+REGISTRY.register(
+    Operator(
+        name="squeeze",
+        group="shape",
+        inputs=("x",),
+        summary="Axes of size 1 left out.",
+        infer=_squeeze_infer,
+        forward=lambda x, *, axis: np.squeeze(x, axis),
+        vjp=(lambda xp, g, y, x, axis: xp.reshape(g, shape=x.shape),),
+        attributes={
+            "axis": Attribute("axes", None, "the axes; null means all of size 1", nullable=True)
+        },
+        flops=_no_flops,
+        formula="x without axes of size 1",
+        gradient_formula="dx = reshape(g)",
+        code="np.squeeze({0}, {axis})",
+        domain=Domain(
+            examples=(Example(((2, 1, 3),), {"axis": 1}), Example(((1, 2, 1),), {"axis": None}))
+        ),
+    )
+)
+REGISTRY.register(
+    Operator(
+        name="cast",
+        group="shape",
+        inputs=("x",),
+        summary="The input in another dtype.",
+        infer=lambda x, *, dtype: TensorSpec(x.shape, dtype),
+        forward=lambda x, *, dtype: np.asarray(x).astype(dtype)[()],
+        vjp=(lambda xp, g, y, x, dtype: g,),
+        attributes={
+            "dtype": Attribute(
+                "choice",
+                doc="the dtype of the result",
+                choices=("float64", "float32", "int64", "int32", "bool"),
+            )
+        },
+        flops=_no_flops,
+        formula="x",
+        gradient_formula="dx = g",
+        aliases=("astype",),
+        code="np.asarray({0}).astype(np.{dtype})",
+        domain=Domain(examples=(Example(((2, 3),), {"dtype": "float64"}),)),
+    )
+)

@@ -1,0 +1,317 @@
+"""A Program: a resolved graph with the shapes and dtypes of its inputs, checked and costed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from service.engine.code import Code
+from service.engine.control import Limits
+from service.engine.errors import Fault, GraphError, OperatorError
+from service.engine.graph import Graph
+from service.engine.graph_spec import Leaf
+from service.engine.operators import REGISTRY
+from service.engine.registry import TensorSpec
+from service.engine.trace import Builder, Traced
+
+SCALAR = TensorSpec(())
+_IDENTITY = REGISTRY["identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one forward run takes: nodes, elements and bytes of all values, flops.
+
+    A gradient takes about three times the flops and twice the bytes.
+    """
+
+    nodes: int
+    elements: int
+    bytes: int
+    flops: int
+
+
+class Program:
+    """Immutable; made by `Graph.program`, which keeps it.
+
+    `floats` says that it runs on Python floats, node by node of the graph; otherwise, and
+    for every transformation, it is the straight-line `code`.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        dtype: str,
+        specs: Mapping[str, TensorSpec] | None,
+        limits: Limits,
+        constants: Mapping[str, Any],
+    ) -> None:
+        self.graph = graph
+        self.dtype = dtype
+        self.floats = specs is None
+        self.limits = limits
+        self._constants = constants
+        self._input_specs = specs
+        if not self.floats:
+            self._check_total(self.code)
+
+    def _check_total(self, code: Code) -> None:
+        self.limits.check("elements_total", self.cost.elements)
+        self.limits.check("flops", self.cost.flops)
+
+    @cached_property
+    def code(self) -> Code:
+        """The program as straight-line code; raises GraphError when shapes do not fit."""
+        return _Compiler(self.graph, self.dtype, self.limits, self._constants).compile(
+            self._input_specs
+            if self._input_specs is not None
+            else dict.fromkeys(self.graph.inputs, SCALAR)
+        )
+
+    @cached_property
+    def cost(self) -> Cost:
+        """The cost of one forward run."""
+        if self.floats:
+            count = len(self.graph)
+            return Cost(count, count, 32 * count, len(self.graph.codes))
+        elements = nbytes = flops = 0
+        for slot, step in enumerate(self.code.steps):
+            for spec in step.specs or (step.spec,):
+                elements += spec.size
+                nbytes += spec.nbytes
+            flops += self.code.flops(slot)
+        return Cost(len(self.graph), elements, nbytes, flops)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self.graph.outputs
+
+    @property
+    def order(self) -> list[str]:
+        """Node names in evaluation order, leaves first."""
+        ids = self.graph.ids
+        return [ids[i] for i in sorted(self.graph.leaves)] + [ids[i] for i in self.graph.order]
+
+    def spec(self, name: str) -> TensorSpec:
+        """Shape and dtype of a node (of its first output, or of the one named `node.k`)."""
+        if self.floats and name in self.graph.index:
+            position = self.graph.index[name]
+            truth = position not in self.graph.leaves and not (
+                self.graph.operator(position).differentiable
+            )
+            return TensorSpec((), "bool") if truth else SCALAR
+        return self.code.steps[self.slot(name)].spec
+
+    def slot(self, name: str) -> int:
+        """The slot of a node in `code`."""
+        return self.code.names[name]
+
+    @cached_property
+    def floating_inputs(self) -> tuple[str, ...]:
+        """The inputs that have a gradient, in document order."""
+        inputs = self.graph.inputs
+        if self.floats:
+            return tuple(inputs)
+        return tuple(name for name in inputs if self.spec(name).floating)
+
+
+def tensor_spec(value: Any, leaf: Leaf, dtype: str) -> TensorSpec:
+    """What a leaf's value is once it has the dtype that the leaf or the request wants."""
+    wanted = leaf.dtype
+    if isinstance(value, bool):
+        return TensorSpec((), wanted or "bool")
+    if isinstance(value, int | float):
+        return TensorSpec((), wanted or dtype)
+    kind = value.dtype.kind
+    return TensorSpec(value.shape, wanted or (dtype if kind == "f" else str(value.dtype)))
+
+
+def signature(graph: Graph, inputs: Mapping[str, Any], dtype: str) -> Any:
+    """What a Program depends on besides the graph: names, shapes and dtypes of the inputs."""
+    if graph.scalar and dtype == "float64" and all(type(v) is float for v in inputs.values()):
+        return frozenset(inputs)
+    return dtype, tuple(
+        sorted(
+            (name, value.shape, value.dtype.char)
+            if isinstance(value, np.ndarray | np.generic)
+            else (name, (), type(value).__name__)
+            for name, value in inputs.items()
+        )
+    )
+
+
+def build_program(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) -> Program:
+    """Check `inputs` against the graph's leaves and infer every shape.
+
+    Raises GraphError with all faults of the inputs, or all of the nodes.
+    """
+    faults: list[Fault] = []
+    leaves = graph.inputs
+    for name in inputs:
+        if name not in leaves:
+            place = f"#/inputs/{_escaped(name)}"
+            what = "is not an input" if name in graph.index else "is no node of the graph"
+            faults.append(
+                Fault("unused_input", f"'{name[:64]}' {what}", node=name[:64], pointer=place)
+            )
+    specs: dict[str, TensorSpec] = {}
+    for name, leaf in leaves.items():
+        value = inputs.get(name, leaf.value)
+        if value is None:
+            faults.append(
+                Fault(
+                    "missing_input",
+                    f"input '{name}' has no value",
+                    node=name,
+                    pointer=f"#/inputs/{_escaped(name)}",
+                    hint="give it in inputs, or as the node's value",
+                )
+            )
+            continue
+        specs[name] = tensor_spec(value, leaf, dtype)
+        if leaf.shape is not None and leaf.shape != specs[name].shape:
+            faults.append(
+                Fault(
+                    "shape_mismatch",
+                    f"input '{name}' is declared {leaf.shape}, its value is {specs[name].shape}",
+                    node=name,
+                    pointer=f"#/inputs/{_escaped(name)}",
+                    shapes=(leaf.shape, specs[name].shape),
+                )
+            )
+    if faults:
+        raise GraphError(faults)
+    on_floats = graph.scalar and dtype == "float64" and all(s == SCALAR for s in specs.values())
+    constants = {
+        graph.ids[i]: leaf.value for i, leaf in graph.leaves.items() if leaf.kind == "constant"
+    }
+    return Program(graph, dtype, None if on_floats else specs, limits, constants)
+
+
+def abstract_program(
+    graph: Graph, shapes: Mapping[str, TensorSpec], dtype: str, limits: Limits
+) -> Program:
+    """A Program from the shapes of its inputs alone: nothing can be run without values."""
+    faults = [
+        Fault(
+            "unused_input",
+            f"'{name[:64]}' is not an input",
+            node=name[:64],
+            pointer=f"#/shapes/{_escaped(name)}",
+        )
+        for name in shapes
+        if name not in graph.inputs
+    ]
+    specs = {}
+    for name, leaf in graph.inputs.items():
+        if name in shapes:
+            specs[name] = shapes[name]
+        elif leaf.value is not None:
+            specs[name] = tensor_spec(leaf.value, leaf, dtype)
+        else:
+            specs[name] = TensorSpec(leaf.shape or (), leaf.dtype or dtype)
+    if faults:
+        raise GraphError(faults)
+    constants = {
+        graph.ids[i]: leaf.value for i, leaf in graph.leaves.items() if leaf.kind == "constant"
+    }
+    return Program(graph, dtype, specs, limits, constants)
+
+
+def _escaped(name: str) -> str:
+    return name[:64].replace("~", "~0").replace("/", "~1")
+
+
+class _Compiler:
+    """Turns a graph into code, node by node; faults of all nodes are gathered."""
+
+    def __init__(
+        self, graph: Graph, dtype: str, limits: Limits, constants: Mapping[str, Any]
+    ) -> None:
+        self.graph = graph
+        self.constants = constants
+        self.builder = Builder(dtype, limits=limits)
+        self.results: dict[int, Traced | tuple[Traced, ...] | None] = {}
+        self.faults: list[Fault] = []
+
+    def compile(self, specs: Mapping[str, TensorSpec]) -> Code:
+        graph, builder = self.graph, self.builder
+        for position, leaf in sorted(graph.leaves.items()):
+            name = graph.ids[position]
+            if leaf.kind == "input":
+                self.results[position] = builder.input(name, specs[name])
+            else:
+                spec = tensor_spec(leaf.value, leaf, builder.dtype)
+                self.results[position] = builder.constant(as_tensor(leaf.value, spec), spec, name)
+        for position in graph.order:
+            self.results[position] = self._node(position)
+        if self.faults:
+            raise GraphError(self.faults)
+        return builder.code
+
+    def _node(self, position: int) -> Traced | tuple[Traced, ...] | None:
+        """The node's result; None when it, or a node before it, has a fault."""
+        graph, builder = self.graph, self.builder
+        inputs = []
+        for source in graph.sources(position):
+            result = self._result(source)
+            if result is None:
+                return None
+            inputs.append(result)
+        op, name = graph.operator(position), graph.ids[position]
+        try:
+            made = builder.emit(op, tuple(inputs), graph.attributes(position), complete=True)
+        except OperatorError as error:
+            self.faults.append(error.at(name, op.name, f"/nodes/{position}"))
+            return None
+        if isinstance(made, tuple):
+            for index, part in enumerate(made):
+                self._name(part, f"{name}.{index}")
+            builder.code.names[name] = made[0].slot
+        else:
+            made = self._name(made, name)
+        return made
+
+    def _result(self, source: int) -> Traced | None:
+        if source >= 0:
+            result = self.results[source]
+            return result[0] if isinstance(result, tuple) else result
+        if source in self.graph.projections:
+            position, index = self.graph.projections[source]
+            parts = self.results[position]
+            if isinstance(parts, tuple) and index < len(parts):
+                return parts[index]
+            if parts is not None:
+                count = len(parts) if isinstance(parts, tuple) else 1
+                node = self.graph.ids[position]
+                self.faults.append(
+                    Fault(
+                        "unknown_node",
+                        f"'{node}' has {count} outputs: there is no '{node}.{index}'",
+                        node=node,
+                        pointer=f"/nodes/{position}",
+                    )
+                )
+            return None
+        number = self.graph.literal(source)
+        spec = TensorSpec((), "bool" if isinstance(number, bool) else self.builder.dtype)
+        return self.builder.constant(as_tensor(number, spec), spec)
+
+    def _name(self, made: Traced, name: str) -> Traced:
+        """Give a step its node's name; a step that has one already is passed on by a copy."""
+        step = self.builder.code.steps[made.slot]
+        if step.name is not None or step.leaf:
+            made = self.builder.step(_IDENTITY, (made.slot,), {}, made.spec)
+            step = self.builder.code.steps[made.slot]
+        step.name = name
+        self.builder.code.names[name] = made.slot
+        return made
+
+
+def as_tensor(value: Any, spec: TensorSpec) -> Any:
+    """`value` as a NumPy array or scalar of the spec's dtype."""
+    return np.asarray(value, dtype=spec.dtype)[()]

@@ -1,0 +1,205 @@
+"""Building straight-line code by running rules on stand-ins for tensors.
+
+`Builder` is a namespace like those of `service.engine.namespaces`: calling one of its
+functions adds a step. Rules and expansions run on it unchanged, and so a gradient
+becomes code that can be read, sent, and differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from service.engine.code import Code, Step
+from service.engine.control import DEFAULT_LIMITS, Limits
+from service.engine.errors import OperatorError, Shape
+from service.engine.operators import REGISTRY
+from service.engine.operators.leaves import PROJECT
+from service.engine.registry import Operator, TensorSpec
+
+_INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
+
+
+class Traced:
+    """A tensor that stands for the result of a step: a shape and dtype, but no values."""
+
+    __slots__ = ("builder", "slot")
+    __array_ufunc__ = None  # NumPy scalars on the left leave the operation to us.
+
+    def __init__(self, builder: Builder, slot: int) -> None:
+        self.builder = builder
+        self.slot = slot
+
+    @property
+    def spec(self) -> TensorSpec:
+        return self.builder.code.steps[self.slot].spec
+
+    @property
+    def shape(self) -> Shape:
+        return self.spec.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.spec.shape)
+
+    @property
+    def size(self) -> int:
+        return self.spec.size
+
+    @property
+    def dtype(self) -> str:
+        return self.spec.dtype
+
+    @property
+    def known(self) -> float | None:
+        """The number of a scalar constant, which rules may simplify by."""
+        step = self.builder.code.steps[self.slot]
+        if step.operator is _CONSTANT and step.spec.shape == () and step.spec.floating:
+            return float(step.value)
+        return None
+
+    def __add__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["add"], (self, other))
+
+    def __radd__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["add"], (other, self))
+
+    def __sub__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["subtract"], (self, other))
+
+    def __rsub__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["subtract"], (other, self))
+
+    def __mul__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["multiply"], (self, other))
+
+    def __rmul__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["multiply"], (other, self))
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["divide"], (self, other))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.builder.emit(REGISTRY["divide"], (other, self))
+
+    def __neg__(self) -> Any:
+        return self.builder.emit(REGISTRY["negative"], (self,))
+
+
+class Builder:
+    """A namespace whose functions add steps to `code`.
+
+    With `share`, equal steps are made once (common-subexpression elimination).
+    """
+
+    def __init__(
+        self, dtype: str = "float64", *, share: bool = False, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.code = Code()
+        self.dtype = dtype
+        self._share = share
+        self._limits = limits
+        self._made: dict[Any, Traced | tuple[Traced, ...]] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in REGISTRY:
+            raise AttributeError(name)
+        op = REGISTRY[name]
+        return lambda *inputs, **attrs: self.emit(op, inputs, attrs)
+
+    def input(self, name: str, spec: TensorSpec) -> Traced:
+        """A leaf that gets its value at run time."""
+        slot = self._add(Step(_INPUT, (), {}, spec, name=name))
+        self.code.names[name] = self.code.inputs[name] = slot
+        return Traced(self, slot)
+
+    def constant(self, value: Any, spec: TensorSpec, name: str | None = None) -> Traced:
+        """A leaf with its value."""
+        slot = self._add(Step(_CONSTANT, (), {}, spec, value=value, name=name))
+        if name is not None:
+            self.code.names[name] = slot
+        return Traced(self, slot)
+
+    def literal(self, number: Any, dtype: str | None = None) -> Traced:
+        """A constant from a number in a rule; it takes the dtype of its surroundings."""
+        array = np.asarray(number)
+        kind = str(array.dtype)
+        if array.dtype.kind in "fiu" and not isinstance(number, np.ndarray):
+            kind = dtype or self.dtype
+        value = array.astype(kind)
+        key = ("literal", value.shape, kind, value.tobytes()) if value.size <= 16 else None
+        if key is not None and self._share and key in self._made:
+            return self._made[key]  # type: ignore[return-value]
+        made = self.constant(value[()] if value.ndim == 0 else value, TensorSpec(value.shape, kind))
+        if key is not None:
+            self._made[key] = made
+        return made
+
+    def emit(
+        self,
+        op: Operator,
+        inputs: tuple[Any, ...],
+        attrs: Mapping[str, Any] | None = None,
+        *,
+        complete: bool = False,
+    ) -> Any:
+        """Add `op` of `inputs` (Traced, or numbers); a tuple for several outputs.
+
+        Raises OperatorError when shapes, dtypes or attributes do not fit.
+        """
+        if op.gate and len(inputs) >= 2:
+            op = REGISTRY[op.gate]
+        full = dict(attrs or {}) if complete else op.attrs(attrs or {})
+        like = next(
+            (x.dtype for x in inputs if isinstance(x, Traced) and x.dtype.startswith("float")),
+            None,
+        )
+        traced = tuple(x if isinstance(x, Traced) else self.literal(x, like) for x in inputs)
+        specs = tuple(x.spec for x in traced)
+        inferred = op.infer(*specs, **full)
+        if op.expand is not None:
+            return op.expand(self, *traced, **full)
+        slots = tuple(x.slot for x in traced)
+        key = (op.name, slots, _frozen(full)) if self._share else None
+        if key is not None and key in self._made:
+            return self._made[key]
+        made = self._step(op, slots, full, inferred)
+        if key is not None:
+            self._made[key] = made
+        return made
+
+    def _step(
+        self, op: Operator, slots: tuple[int, ...], attrs: dict[str, Any], inferred: Any
+    ) -> Traced | tuple[Traced, ...]:
+        if not isinstance(inferred, tuple):
+            self._check(inferred)
+            return self.step(op, slots, attrs, inferred)
+        for spec in inferred:
+            self._check(spec)
+        whole = self._add(Step(op, slots, attrs, inferred[0], specs=inferred))
+        return tuple(
+            self.step(PROJECT, (whole,), {"index": i}, spec) for i, spec in enumerate(inferred)
+        )
+
+    def step(
+        self, op: Operator, slots: tuple[int, ...], attrs: dict[str, Any], spec: TensorSpec
+    ) -> Traced:
+        """Add a step whose shape is known already."""
+        return Traced(self, self._add(Step(op, slots, attrs, spec)))
+
+    def _check(self, spec: TensorSpec) -> None:
+        self._limits.check("elements_per_tensor", spec.size)
+        if spec.ndim > 32:
+            raise OperatorError(f"a tensor has at most 32 dimensions, not {spec.ndim}")
+
+    def _add(self, step: Step) -> int:
+        self.code.steps.append(step)
+        return len(self.code.steps) - 1
+
+
+def _frozen(attrs: Mapping[str, Any]) -> Any:
+    return tuple(
+        (name, tuple(value) if isinstance(value, list) else value) for name, value in attrs.items()
+    )
