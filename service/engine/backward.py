@@ -24,6 +24,8 @@ def unbroadcast(xp: Any, contribution: Any, spec: TensorSpec) -> Any:
     This is the one place where broadcasting is undone: axes that the input lacks or has
     at size 1 are summed over; a contribution that was left smaller is repeated.
     """
+    if isinstance(contribution, float):
+        contribution = xp.broadcast_to(contribution, shape=spec.shape)
     have = shape_of(contribution)
     if have != spec.shape:
         whole = broadcast(have, spec.shape)

@@ -85,8 +85,8 @@ class Graph:
         self.literals = columns.literals
         self.projections = columns.projections
         self.outputs = outputs
-        self.scalar = _runs_on_floats(self)
         self._rank: dict[int, int] | None = None
+        self.scalar = _runs_on_floats(self)
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._lock = Lock()
 
@@ -537,7 +537,7 @@ _SCALAR_CODES = frozenset(
     code for code, op in enumerate(REGISTRY) if op.elementwise and op.forward and op.outputs == 1
 )
 _TRUTH_CODES = frozenset(
-    code for code, op in enumerate(REGISTRY) if op.elementwise and not op.differentiable
+    code for code, op in enumerate(REGISTRY) if op.group in ("comparison", "logic")
 )
 
 
@@ -564,7 +564,11 @@ def _runs_on_floats(graph: Graph) -> bool:
 
 
 def _truths_feed_conditions(graph: Graph) -> bool:
-    truth = {p for p, code in zip(graph.order, graph.codes, strict=True) if _gives_truth(code)}
+    truth = {
+        position
+        for position, code in zip(graph.order, graph.codes, strict=True)
+        if code in _TRUTH_CODES
+    }
     for position, code in zip(graph.order, graph.codes, strict=True):
         op = REGISTRY.by_code(code)
         for place, source in enumerate(graph.sources(position)):
@@ -572,7 +576,3 @@ def _truths_feed_conditions(graph: Graph) -> bool:
             if (source in truth) != wants_truth:
                 return False
     return True
-
-
-def _gives_truth(code: int) -> bool:
-    return REGISTRY.by_code(code).group in ("comparison", "logic")

@@ -100,9 +100,7 @@ class Program:
         """Shape and dtype of a node (of its first output, or of the one named `node.k`)."""
         if self.floats and name in self.graph.index:
             position = self.graph.index[name]
-            truth = position not in self.graph.leaves and not (
-                self.graph.operator(position).differentiable
-            )
+            truth = self.graph.operator(position).group in ("comparison", "logic")
             return TensorSpec((), "bool") if truth else SCALAR
         return self.code.steps[self.slot(name)].spec
 

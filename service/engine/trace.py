@@ -161,11 +161,17 @@ class Builder:
         inferred = op.infer(*specs, **full)
         if op.expand is not None:
             return op.expand(self, *traced, **full)
-        slots = tuple(x.slot for x in traced)
-        key = (op.name, slots, _frozen(full)) if self._share else None
+        return self.opaque(op, traced, full, inferred)
+
+    def opaque(
+        self, op: Operator, inputs: tuple[Traced, ...], attrs: dict[str, Any], inferred: Any
+    ) -> Any:
+        """Add `op` with the result `inferred` (a TensorSpec, or a tuple of them)."""
+        slots = tuple(x.slot for x in inputs)
+        key = (op.name, slots, _frozen(attrs)) if self._share else None
         if key is not None and key in self._made:
             return self._made[key]
-        made = self._step(op, slots, full, inferred)
+        made = self._step(op, slots, attrs, inferred)
         if key is not None:
             self._made[key] = made
         return made
@@ -199,7 +205,8 @@ class Builder:
         return len(self.code.steps) - 1
 
 
-def _frozen(attrs: Mapping[str, Any]) -> Any:
-    return tuple(
-        (name, tuple(value) if isinstance(value, list) else value) for name, value in attrs.items()
-    )
+def _frozen(value: Any) -> Any:
+    """Attributes in a form that can be hashed."""
+    if isinstance(value, Mapping):
+        return tuple((name, _frozen(item)) for name, item in value.items())
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

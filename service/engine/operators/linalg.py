@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from service.engine.operators._batch import native
 from service.engine.errors import OperatorError
 from service.engine.registry import REGISTRY, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import broadcast, promote
@@ -60,6 +61,25 @@ def _matmul_right(xp: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
     return xp.squeeze(db, axis=-1) if vector else db
 
 
+def _matmul_batch(xp: Any, flags: tuple[bool, ...], a: Any, b: Any) -> Any:
+    """Vectors become matrices, stacks line their leading axes up; vectors' axes go again."""
+    row, column = a.ndim - flags[0] == 1, b.ndim - flags[1] == 1
+    if row:
+        a = xp.expand_dims(a, axis=-2)
+    if column:
+        b = xp.expand_dims(b, axis=-1)
+    rank = max(a.ndim - flags[0], b.ndim - flags[1])
+    pair = []
+    for flag, x in zip(flags, (a, b), strict=True):
+        missing = rank - (x.ndim - flag)
+        if flag and missing:
+            x = xp.reshape(x, shape=(x.shape[0], *(1,) * missing, *x.shape[1:]))
+        pair.append(x)
+    product = xp.matmul(*pair)
+    axes = ((-2,) if row else ()) + ((-1,) if column else ())
+    return xp.squeeze(product, axis=axes) if axes else product
+
+
 def _matmul_flops(a: TensorSpec, b: TensorSpec) -> int:
     return 2 * _matmul_infer(a, b).size * a.shape[-1]
 
@@ -67,6 +87,7 @@ def _matmul_flops(a: TensorSpec, b: TensorSpec) -> int:
 REGISTRY.register(
     Operator(
         name="matmul",
+        batch=_matmul_batch,
         group="linear algebra",
         inputs=("a", "b"),
         summary="The matrix product, with NumPy's rules for vectors and stacks.",
@@ -107,6 +128,7 @@ def _transpose_infer(x: TensorSpec) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="matrix_transpose",
+        batch=native("matrix_transpose"),
         group="linear algebra",
         inputs=("x",),
         summary="The last two axes swapped.",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from service.engine.operators._batch import native
 from service.engine.errors import OperatorError
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import floating
@@ -36,6 +37,7 @@ def one_hot(labels: Any, *, classes: int, dtype: str = "float64") -> Any:
 REGISTRY.register(
     Operator(
         name="one_hot",
+        batch=native("one_hot"),
         group="indexing",
         inputs=("labels",),
         summary="Rows of zeros with a one at the label's place.",

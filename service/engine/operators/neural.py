@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from service.engine.operators._batch import shift_axis
 from service.engine.errors import OperatorError
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import checked_axis, floating
@@ -40,6 +41,7 @@ def softmax(x: Any, *, axis: int) -> Any:
 REGISTRY.register(
     Operator(
         name="softmax",
+        batch=shift_axis("softmax"),
         group="neural network",
         inputs=("x",),
         summary="Positive shares that sum to 1 along an axis.",
@@ -56,6 +58,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="log_softmax",
+        batch=shift_axis("log_softmax"),
         group="neural network",
         inputs=("x",),
         summary="The logarithm of softmax, without overflow.",

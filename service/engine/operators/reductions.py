@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from service.engine.operators._batch import shift_axis
 from service.engine.errors import OperatorError
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import checked_axes, floating, reduced
@@ -66,6 +67,7 @@ def _code(function: str) -> Any:
 REGISTRY.register(
     Operator(
         name="sum",
+        batch=shift_axis("sum"),
         group="reduction",
         inputs=("x",),
         summary="The sum over axes; distributes the gradient to every element.",
@@ -84,6 +86,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="mean",
+        batch=shift_axis("mean"),
         group="reduction",
         inputs=("x",),
         summary="The arithmetic mean over axes.",
@@ -115,6 +118,7 @@ for _name, _function, _word in (("max", np.max, "largest"), ("min", np.min, "sma
     REGISTRY.register(
         Operator(
             name=_name,
+            batch=shift_axis(_name),
             group="reduction",
             inputs=("x",),
             gate=f"{_name}imum",

@@ -162,6 +162,7 @@ for _name, _ufunc, _scalar, _inputs, _word, _code in _CONNECTIVES:
 REGISTRY.register(
     Operator(
         name="stop_gradient",
+        differentiable=False,
         group="selection",
         inputs=("x",),
         summary="The input unchanged; no gradient passes back through it.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from service.engine.operators._batch import behind, native, with_shape
 from service.engine.errors import OperatorError, Shape
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import broadcast, checked_axes, checked_axis
@@ -37,6 +38,7 @@ SHAPE = {"shape": Attribute("ints", doc="the new shape")}
 REGISTRY.register(
     Operator(
         name="reshape",
+        batch=with_shape("reshape"),
         group="shape",
         inputs=("x",),
         summary="The same elements in another shape; one size may be -1.",
@@ -59,6 +61,29 @@ REGISTRY.register(
 )
 
 
+def _broadcast_batch(xp: Any, flags: tuple[bool, ...], x: Any, *, shape: Shape) -> Any:
+    missing = len(shape) - (x.ndim - 1)
+    x = xp.reshape(x, shape=(x.shape[0], *(1,) * missing, *x.shape[1:]))
+    return xp.broadcast_to(x, shape=(x.shape[0], *shape))
+
+
+def _sum_to_batch(xp: Any, flags: tuple[bool, ...], x: Any, *, shape: Shape) -> Any:
+    missing = (x.ndim - 1) - len(shape)
+    summed = xp.sum_to(x, shape=(x.shape[0], *(1,) * missing, *shape))
+    return xp.reshape(summed, shape=(x.shape[0], *shape))
+
+
+def _expand_batch(xp: Any, flags: tuple[bool, ...], x: Any, *, axis: Any) -> Any:
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    return xp.expand_dims(x, axis=behind(given, x.ndim - 1 + len(given)))
+
+
+def _squeeze_batch(xp: Any, flags: tuple[bool, ...], x: Any, *, axis: Any) -> Any:
+    if axis is None:
+        axis = tuple(i for i, size in enumerate(x.shape[1:]) if size == 1)
+    return xp.squeeze(x, axis=behind(axis, x.ndim - 1))
+
+
 def _broadcast_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
     shape = tuple(shape)
     if any(size < 0 for size in shape) or broadcast(x.shape, shape) != shape:
@@ -69,6 +94,7 @@ def _broadcast_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="broadcast_to",
+        batch=_broadcast_batch,
         group="shape",
         inputs=("x",),
         summary="The input repeated up to a shape, by NumPy's broadcasting rules.",
@@ -118,6 +144,7 @@ def _sum_to_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="sum_to",
+        batch=_sum_to_batch,
         group="shape",
         inputs=("x",),
         summary="The input summed down to a shape that broadcasts to its own.",
@@ -150,6 +177,7 @@ def _expand_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="expand_dims",
+        batch=_expand_batch,
         group="shape",
         inputs=("x",),
         summary="New axes of size 1.",
@@ -182,6 +210,7 @@ def _squeeze_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="squeeze",
+        batch=_squeeze_batch,
         group="shape",
         inputs=("x",),
         summary="Axes of size 1 left out.",
@@ -203,6 +232,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="cast",
+        batch=native("cast"),
         group="shape",
         inputs=("x",),
         summary="The input in another dtype.",
