@@ -1,0 +1,548 @@
+"""One table from what went wrong to a status, a code and a title; one problem document.
+
+    Exception
+    ├── EngineError            of the engine: graphs, limits, deadlines (service.engine.errors)
+    ├── Refusal                of the service around it: access, media types, overload
+    ├── HTTPException          of Starlette: no such path, wrong method
+    ├── ValidationError …      of Pydantic, FastAPI and msgspec: the request's form
+    └── anything else          500, with nothing of its text in the answer
+
+The fast way in front, FastAPI's handlers and the command line all answer with
+`problem(exception)`, an `application/problem+json` document (RFC 9457). Nothing that a
+client sent is repeated in it but the name of a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from service.engine.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    EngineError,
+    Fault,
+    GraphError,
+    LimitExceeded,
+    OperatorError,
+)
+
+MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 100
+"""Faults that one document lists; `errors_total` counts them when there are more."""
+_MAX_TEXT = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A stable error code: its HTTP status, its title and what it means."""
+
+    name: str
+    status: int
+    title: str
+    meaning: str
+
+    @property
+    def slug(self) -> str:
+        return self.name.replace("_", "-")
+
+
+def _table(*rows: tuple[int, str, str, str]) -> dict[str, Code]:
+    return {
+        name: Code(name, status, title, meaning)
+        for status, name, title, meaning in rows
+    }
+
+
+CODES: dict[str, Code] = _table(
+    (400, "malformed_json", "Not JSON", "The body isn't one JSON document in UTF-8."),
+    (400, "bad_request", "Bad request", "The request isn't well-formed HTTP."),
+    (
+        401,
+        "unauthorized",
+        "No valid key",
+        "A key is needed, and none or an unknown one came.",
+    ),
+    (403, "forbidden", "Not allowed", "The key has no scope for this path."),
+    (404, "not_found", "No such resource", "Nothing is found at this path."),
+    (
+        404,
+        "graph_not_found",
+        "No such graph",
+        "No graph is registered under this id or name.",
+    ),
+    (404, "task_not_found", "No such task", "No grading task is held under this id."),
+    (
+        404,
+        "operator_not_found",
+        "No such operator",
+        "The catalogue has no operator of this name.",
+    ),
+    (
+        405,
+        "method_not_allowed",
+        "Wrong method",
+        "Allow names the methods of this path.",
+    ),
+    (
+        406,
+        "not_acceptable",
+        "No such representation",
+        "Accept excludes all that can be sent.",
+    ),
+    (408, "request_timeout", "Request too slow", "The body did not arrive in time."),
+    (409, "conflict", "Conflict", "The name is taken by something else."),
+    (
+        412,
+        "precondition_failed",
+        "Precondition failed",
+        "The resource has another ETag.",
+    ),
+    (
+        413,
+        "body_too_large",
+        "Body too large",
+        "The body has more bytes than are taken.",
+    ),
+    (
+        413,
+        "limit_exceeded",
+        "Over a limit",
+        "Says which limit, its value and what was asked.",
+    ),
+    (
+        415,
+        "unsupported_media_type",
+        "Wrong media type",
+        "A body must be JSON, not compressed.",
+    ),
+    (
+        422,
+        "invalid_request",
+        "Invalid request",
+        "A member is missing, unknown or of wrong type.",
+    ),
+    (
+        422,
+        "unknown_operator",
+        "Unknown operator",
+        "No operator has this name; see the hint.",
+    ),
+    (422, "unknown_node", "Unknown node", "No node has this id; see the hint."),
+    (422, "unknown_input", "Unknown input", "The graph has no input of this name."),
+    (422, "duplicate_node", "Duplicate node", "Two nodes have the same id."),
+    (
+        422,
+        "cycle",
+        "Cycle",
+        "Nodes depend on each other in a circle: `cycle` is its path.",
+    ),
+    (
+        422,
+        "arity",
+        "Wrong number of inputs",
+        "The operator takes another number of inputs.",
+    ),
+    (
+        422,
+        "attribute",
+        "Bad attribute",
+        "An attribute is missing, unknown or of wrong type.",
+    ),
+    (422, "missing_input", "Missing input", "An input of the graph has no value."),
+    (
+        422,
+        "unused_input",
+        "Unused input",
+        "A value was given for a name that isn't an input.",
+    ),
+    (
+        422,
+        "shape_mismatch",
+        "Shapes do not fit",
+        "Shapes or ranks don't fit the operator.",
+    ),
+    (422, "dtype", "Wrong dtype", "The tensor's dtype can't be used here."),
+    (
+        422,
+        "invalid_tensor",
+        "Not a tensor",
+        "Ragged, not numeric, or its size isn't its shape's.",
+    ),
+    (422, "empty_graph", "Empty graph", "The graph has no nodes."),
+    (
+        422,
+        "ambiguous_output",
+        "Which output?",
+        "Several nodes could be the output: name one.",
+    ),
+    (
+        422,
+        "not_scalar",
+        "Not a scalar",
+        "Give a cotangent, or reduce the output to a scalar.",
+    ),
+    (422, "not_differentiable", "Not differentiable", "The node has no gradient."),
+    (422, "not_finite", "Not finite", "This can't be computed from NaN or infinity."),
+    (422, "value", "Value out of range", "An operator can't take this value."),
+    (
+        422,
+        "syntax",
+        "Syntax error",
+        "The expression can't be read at `line` and `column`.",
+    ),
+    (
+        429,
+        "too_many_requests",
+        "Too many requests",
+        "The key's rate is used up; see Retry-After.",
+    ),
+    (
+        431,
+        "header_too_large",
+        "Head too large",
+        "The request's head has too many bytes.",
+    ),
+    (
+        500,
+        "internal",
+        "Internal error",
+        "A fault of the service; the request id finds its log.",
+    ),
+    (
+        503,
+        "overloaded",
+        "Overloaded",
+        "The queue is full: try again after Retry-After.",
+    ),
+    (503, "not_ready", "Not ready", "The service is starting or about to stop."),
+    (
+        504,
+        "deadline_exceeded",
+        "Out of time",
+        "The computation took longer than allowed.",
+    ),
+)
+"""Every code, by name. Codes keep their meaning; new ones may be added."""
+
+_BY_STATUS: dict[int, str] = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    408: "request_timeout",
+    409: "conflict",
+    412: "precondition_failed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    422: "invalid_request",
+    429: "too_many_requests",
+    431: "header_too_large",
+    503: "overloaded",
+    504: "deadline_exceeded",
+}
+
+
+class Refusal(Exception):
+    """The service refuses a request, with a code of `CODES`.
+
+    `headers` go out with the answer (Retry-After, Allow), `members` into the document.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        **members: Any,
+    ) -> None:
+        self.code = CODES[code]
+        self.detail = detail
+        self.headers = tuple(headers)
+        self.members = members
+        super().__init__(detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finished refusal: the HTTP status, further headers, and the document."""
+
+    code: Code
+    detail: str
+    errors: tuple[Mapping[str, Any], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    members: Mapping[str, Any] | None = None
+
+    @property
+    def status(self) -> int:
+        return self.code.status
+
+    def document(
+        self, *, base: str = "", request_id: str | None = None
+    ) -> dict[str, Any]:
+        """The members of the document. `base` is put in front of the type's path."""
+        document: dict[str, Any] = {
+            "type": f"{base}/problems/{self.code.slug}",
+            "title": self.code.title,
+            "status": self.code.status,
+            "code": self.code.name,
+            "detail": self.detail,
+        }
+        if self.members:
+            document.update(self.members)
+        if self.errors:
+            document["errors"] = self.errors
+        if request_id is not None:
+            document["request_id"] = request_id
+        return document
+
+    def body(self, *, base: str = "", request_id: str | None = None) -> bytes:
+        """The document as UTF-8 JSON."""
+        return encode(self.document(base=base, request_id=request_id))
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """JSON in UTF-8; a lone surrogate (a client may name a place so) becomes `?`."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:
+        import json
+
+        return json.dumps(document).encode("utf-8", "replace")
+
+
+def problem(error: BaseException) -> Problem:
+    """The problem that describes `error`; for an unforeseen exception, `internal`."""
+    match error:
+        case GraphError():
+            return from_faults(error.faults)
+        case OperatorError():
+            return from_faults([error.fault])
+        case LimitExceeded():
+            return Problem(
+                CODES["limit_exceeded"],
+                _short(str(error)),
+                members={
+                    "limit": error.limit,
+                    "allowed": error.allowed,
+                    "asked": error.asked,
+                },
+            )
+        case DeadlineExceeded():
+            return Problem(
+                CODES["deadline_exceeded"], "the time for this request ran out"
+            )
+        case Cancelled():
+            return Problem(CODES["request_timeout"], "the client hung up")
+        case Refusal():
+            return Problem(
+                error.code,
+                _short(error.detail),
+                headers=error.headers,
+                members=error.members,
+            )
+        case EngineError():
+            return Problem(CODES["invalid_request"], _short(str(error)))
+        case MemoryError():
+            return Problem(
+                CODES["overloaded"],
+                "there is not enough memory for this request now",
+                headers=(("retry-after", "1"),),
+            )
+        case RecursionError():
+            return Problem(CODES["limit_exceeded"], "the request is nested too deeply")
+    return _foreign(error)
+
+
+def from_faults(faults: Iterable[Fault]) -> Problem:
+    """The problem that lists these faults; the first one gives code and status."""
+    faults = tuple(faults)
+    first = CODES.get(faults[0].code, CODES["invalid_request"])
+    detail = faults[0].detail
+    if len(faults) > 1:
+        detail = f"{_short(detail)} (and {len(faults) - 1} more)"
+    more = {"errors_total": len(faults)} if len(faults) > MAX_ERRORS else None
+    return Problem(
+        first, _short(detail), tuple(map(_item, faults[:MAX_ERRORS])), members=more
+    )
+
+
+def _item(fault: Fault) -> dict[str, Any]:
+    item: dict[str, Any] = {"code": fault.code, "detail": _short(fault.detail)}
+    if fault.node is not None:
+        item["node"] = _short(fault.node)
+    if fault.op is not None:
+        item["op"] = _short(fault.op)
+    if fault.pointer is not None:
+        pointer = fault.pointer
+        item["pointer"] = pointer[1:] if pointer.startswith("#") else "/graph" + pointer
+    if fault.shapes is not None:
+        item["shapes"] = fault.shapes
+    if fault.hint is not None:
+        item["hint"] = _short(fault.hint)
+    if fault.cycle is not None:
+        item["cycle"] = fault.cycle
+    if fault.line is not None:
+        item["line"] = fault.line
+        item["column"] = fault.column
+    return item
+
+
+def _foreign(error: BaseException) -> Problem:
+    """Exceptions of the libraries, recognised without importing what isn't loaded."""
+    module = type(error).__module__.partition(".")[0]
+    if module == "msgspec":
+        import msgspec
+
+        if isinstance(error, msgspec.ValidationError):
+            return Problem(
+                CODES["invalid_request"], "a member is missing or of the wrong type"
+            )
+        return Problem(CODES["malformed_json"], "the body is not valid JSON")
+    if module in {"pydantic", "pydantic_core", "fastapi"} and hasattr(error, "errors"):
+        return _validation(error.errors())
+    if hasattr(error, "status_code") and module in {"starlette", "fastapi"}:
+        return _http(error)
+    return Problem(
+        CODES["internal"], "the service failed; its log has more under the request's id"
+    )
+
+
+def _http(error: Any) -> Problem:
+    status = int(error.status_code)
+    name = _BY_STATUS.get(status, "internal" if status >= 500 else "bad_request")
+    code = CODES[name]
+    given = error.detail if isinstance(error.detail, str) else ""
+    generic = given in {"", HTTPStatus(status).phrase} or status >= 500
+    headers = tuple((str(k).lower(), str(v)) for k, v in (error.headers or {}).items())
+    return Problem(code, _short(code.meaning if generic else given), headers=headers)
+
+
+def _validation(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """What Pydantic found, without the input, the URL and the context that it adds."""
+    if any(str(error["type"]) == "json_invalid" for error in errors):
+        return Problem(CODES["malformed_json"], "the body is not valid JSON")
+    items = []
+    for error in errors[:MAX_ERRORS]:
+        place = list(error["loc"])
+        where = "the request"
+        if place and place[0] in {"body", "query", "path", "header", "cookie"}:
+            where = str(place.pop(0))
+        items.append(
+            {
+                "code": "invalid_request",
+                "detail": _MESSAGES.get(str(error["type"]), _short(str(error["msg"]))),
+                "pointer": _pointer(place),
+                **({} if where in {"body", "the request"} else {"in": where}),
+            }
+        )
+    first = items[0]["detail"] if items else "the request is not valid"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    place_text = f" at {items[0]['pointer']}" if items and items[0]["pointer"] else ""
+    return Problem(
+        CODES["invalid_request"],
+        _short(f"{first}{place_text}{more}"),
+        tuple(items),
+        members={"errors_total": len(errors)} if len(errors) > MAX_ERRORS else None,
+    )
+
+
+_MESSAGES = {
+    "missing": "this member is required",
+    "extra_forbidden": "there is no member of this name",
+}
+
+
+def _pointer(place: Iterable[object]) -> str:
+    """An RFC 6901 pointer; each part is cut, since a client may have named it."""
+    return "".join(
+        "/" + str(part)[:64].replace("~", "~0").replace("/", "~1") for part in place
+    )[:_MAX_TEXT]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+
+
+def problem_schema() -> dict[str, Any]:
+    """The JSON schema of a problem document, with every code, for the OpenAPI document."""
+    item = {
+        "type": "object",
+        "description": "One fault and its place.",
+        "required": ["code", "detail"],
+        "properties": {
+            "code": {"type": "string", "enum": list(CODES)},
+            "detail": {"type": "string"},
+            "node": {"type": "string", "description": "The node's id."},
+            "op": {"type": "string", "description": "The operator as it was written."},
+            "pointer": {
+                "type": "string",
+                "description": "RFC 6901, from the request's root.",
+            },
+            "in": {
+                "type": "string",
+                "description": "query, path or header; else the body.",
+            },
+            "shapes": {
+                "type": "array",
+                "items": {"type": "array", "items": {"type": "integer"}},
+            },
+            "hint": {"type": "string"},
+            "cycle": {"type": "array", "items": {"type": "string"}},
+            "line": {"type": "integer"},
+            "column": {"type": "integer"},
+        },
+    }
+    return {
+        "title": "Problem",
+        "type": "object",
+        "description": "What went wrong (RFC 9457).",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "code": {
+                "type": "string",
+                "enum": list(CODES),
+                "description": "\n".join(
+                    f"- `{code.name}` ({code.status}): {code.meaning}"
+                    for code in CODES.values()
+                ),
+            },
+            "detail": {"type": "string"},
+            "errors": {"type": "array", "items": item},
+            "errors_total": {
+                "type": "integer",
+                "description": f"How many there are, when more than {MAX_ERRORS}.",
+            },
+            "limit": {"type": "string", "description": "The limit that was passed."},
+            "allowed": {"type": "integer", "description": "The limit's value."},
+            "asked": {"type": "integer", "description": "What the request would need."},
+            "request_id": {"type": "string"},
+        },
+    }
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's `responses=` for these statuses, each naming the codes that it may carry."""
+    return {
+        status: {
+            "description": "; ".join(
+                f"`{code.name}`: {code.meaning}"
+                for code in CODES.values()
+                if code.status == status
+            ),
+            "content": {
+                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
+            },
+        }
+        for status in statuses
+    }
