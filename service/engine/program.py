@@ -56,10 +56,11 @@ class Program:
         self.limits = limits
         self._constants = constants
         self._input_specs = specs
+        self.derived: dict[Any, Code] = {}
         if not self.floats:
-            self._check_total(self.code)
+            self._check_total()
 
-    def _check_total(self, code: Code) -> None:
+    def _check_total(self) -> None:
         self.limits.check("elements_total", self.cost.elements)
         self.limits.check("flops", self.cost.flops)
 

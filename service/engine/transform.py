@@ -34,6 +34,17 @@ def replay(builder: Builder, code: Code) -> list[Any]:
     return values
 
 
+def stand_ins(builder: Builder) -> list[Any]:
+    """A stand-in (or a tuple of them) for every slot the builder has made so far."""
+    steps = builder.code.steps
+    return [
+        tuple(Traced(builder, slot + 1 + i) for i in range(len(step.specs)))
+        if step.specs
+        else Traced(builder, slot)
+        for slot, step in enumerate(steps)
+    ]
+
+
 def zeros(builder: Builder, spec: TensorSpec) -> Traced:
     """A stand-in for zeros of a shape."""
     zero = builder.literal(0.0, spec.dtype)
@@ -58,7 +69,7 @@ def trace_pull_back(
 
 
 def prune(code: Code, outputs: Collection[int], limits: Limits = DEFAULT_LIMITS) -> Code:
-    """`code` without the steps that no output needs; inputs stay.
+    """`code` without the steps that no output needs, unread inputs included.
 
     The `names` of the result map each input, and each output's old slot as text, to
     the new slot. Raises LimitExceeded when more than `limits.derived_nodes` are left.
@@ -70,8 +81,6 @@ def prune(code: Code, outputs: Collection[int], limits: Limits = DEFAULT_LIMITS)
         if needed[slot]:
             for source in code.steps[slot].inputs:
                 needed[source] = 1
-        elif code.steps[slot].operator is _INPUT:
-            needed[slot] = 1
     limits.check("derived_nodes", sum(needed))
     new: dict[int, int] = {}
     pruned = Code()
@@ -80,7 +89,7 @@ def prune(code: Code, outputs: Collection[int], limits: Limits = DEFAULT_LIMITS)
             continue
         new[slot] = len(pruned.steps)
         pruned.steps.append(replace(step, inputs=tuple(new[source] for source in step.inputs)))
-    pruned.inputs = {name: new[slot] for name, slot in code.inputs.items()}
+    pruned.inputs = {name: new[slot] for name, slot in code.inputs.items() if slot in new}
     pruned.names = {**pruned.inputs, **{f"#{slot}": new[slot] for slot in outputs}}
     return pruned
 
