@@ -53,13 +53,15 @@ def batched(
     inputs: Collection[str],
     size: int,
     limits: Limits = DEFAULT_LIMITS,
+    *,
+    share: bool = True,
 ) -> Code:
     """`code` with a leading axis of length `size` on the named inputs.
 
     `results` (name → slot) all carry that axis in the code that comes back, whose
-    `names` find them.
+    `names` find them. Equal steps are made once unless `share` is False.
     """
-    builder = Builder(share=True, limits=limits)
+    builder = Builder(share=share, limits=limits)
     values: list[Any] = []
     flags: list[bool] = []
     for step in code.steps:
