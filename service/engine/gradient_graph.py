@@ -23,6 +23,7 @@ from service.engine.trace import Builder, Traced
 from service.engine.transform import replay, stand_ins, zeros
 
 _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
+_IDENTITY = REGISTRY["identity"]
 
 
 @dataclass(slots=True)
@@ -103,7 +104,11 @@ def _next_order(
         for slot, node in nodes.items():
             if slot in grads and grads[slot].slot not in labels:
                 labels[grads[slot].slot] = _free(f"{path}d{node}", taken)
-    for path, made in found.values():
+    for key, (path, made) in found.items():
+        if labels.get(made.slot, path) != path:
+            # Two inputs with the same derivative: each gets a node of its own name.
+            made = builder.step(_IDENTITY, (made.slot,), {}, made.spec)
+            found[key] = (path, made)
         if made.slot not in labels:
             labels[made.slot] = _free(path, taken)
     return found
@@ -161,7 +166,7 @@ def _as_spec(
         spec.inputs.append([written[source] for source in step.inputs])
         if step.operator is _INPUT:
             leaf = leaves[label]
-            spec.leaves[position] = Leaf("input", leaf.value, step.spec.shape, step.spec.dtype)
+            spec.leaves[position] = Leaf("input", leaf.value, step.spec.shape, leaf.dtype)
         elif step.operator is _CONSTANT:
             spec.leaves[position] = Leaf("constant", step.value, step.spec.shape, step.spec.dtype)
         elif step.attrs:

@@ -20,6 +20,7 @@ from service.engine.operators.leaves import PROJECT
 from service.engine.registry import Operator, TensorSpec
 
 _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
+_MULTIPLY = REGISTRY["multiply"]
 
 
 class Traced:
@@ -91,7 +92,8 @@ class Traced:
 class Builder:
     """A namespace whose functions add steps to `code`.
 
-    With `share`, equal steps are made once (common-subexpression elimination).
+    With `share`, equal steps are made once (common-subexpression elimination), and a
+    multiplication by 1 is left out.
     """
 
     def __init__(
@@ -161,6 +163,10 @@ class Builder:
         inferred = op.infer(*specs, **full)
         if op.expand is not None:
             return op.expand(self, *traced, **full)
+        if self._share and op is _MULTIPLY:
+            for one, other in (traced, traced[::-1]):
+                if one.known == 1.0 and other.spec == inferred:
+                    return other
         return self.opaque(op, traced, full, inferred)
 
     def opaque(
