@@ -1,0 +1,1 @@
+"""The wire: what JSON means, in and out."""
