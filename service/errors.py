@@ -2,6 +2,7 @@
 
     Exception
     ├── EngineError            of the engine: graphs, limits, deadlines (service.engine.errors)
+    ├── SchemaError            of the wire: not JSON, too deep (service.schemas.errors)
     ├── Refusal                of the service around it: access, media types, overload
     ├── HTTPException          of Starlette: no such path, wrong method
     ├── ValidationError …      of Pydantic, FastAPI and msgspec: the request's form
@@ -30,6 +31,7 @@ from service.engine.errors import (
     LimitExceeded,
     OperatorError,
 )
+from service.schemas.errors import MalformedJson, SchemaError, TooDeep
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 100
@@ -52,10 +54,7 @@ class Code:
 
 
 def _table(*rows: tuple[int, str, str, str]) -> dict[str, Code]:
-    return {
-        name: Code(name, status, title, meaning)
-        for status, name, title, meaning in rows
-    }
+    return {name: Code(name, status, title, meaning) for status, name, title, meaning in rows}
 
 
 CODES: dict[str, Code] = _table(
@@ -221,10 +220,22 @@ CODES: dict[str, Code] = _table(
     ),
     (503, "not_ready", "Not ready", "The service is starting or about to stop."),
     (
+        503,
+        "store_unavailable",
+        "Store unavailable",
+        "The database of graphs and tasks can't be reached now; see Retry-After.",
+    ),
+    (
         504,
         "deadline_exceeded",
         "Out of time",
         "The computation took longer than allowed.",
+    ),
+    (
+        507,
+        "store_full",
+        "Store full",
+        "There is no room for another graph or task.",
     ),
 )
 """Every code, by name. Codes keep their meaning; new ones may be added."""
@@ -284,9 +295,7 @@ class Problem:
     def status(self) -> int:
         return self.code.status
 
-    def document(
-        self, *, base: str = "", request_id: str | None = None
-    ) -> dict[str, Any]:
+    def document(self, *, base: str = "", request_id: str | None = None) -> dict[str, Any]:
         """The members of the document. `base` is put in front of the type's path."""
         document: dict[str, Any] = {
             "type": f"{base}/problems/{self.code.slug}",
@@ -336,9 +345,7 @@ def problem(error: BaseException) -> Problem:
                 },
             )
         case DeadlineExceeded():
-            return Problem(
-                CODES["deadline_exceeded"], "the time for this request ran out"
-            )
+            return Problem(CODES["deadline_exceeded"], "the time for this request ran out")
         case Cancelled():
             return Problem(CODES["request_timeout"], "the client hung up")
         case Refusal():
@@ -348,6 +355,17 @@ def problem(error: BaseException) -> Problem:
                 headers=error.headers,
                 members=error.members,
             )
+        case MalformedJson():
+            place = {"line": error.line, "column": error.column} if error.line else None
+            return Problem(CODES["malformed_json"], _short(error.detail), members=place)
+        case TooDeep():
+            return Problem(
+                CODES["limit_exceeded"],
+                str(error),
+                members={"limit": "json_depth", "allowed": error.allowed},
+            )
+        case SchemaError():
+            return Problem(CODES[error.code], _short(str(error)))
         case EngineError():
             return Problem(CODES["invalid_request"], _short(str(error)))
         case MemoryError():
@@ -369,9 +387,7 @@ def from_faults(faults: Iterable[Fault]) -> Problem:
     if len(faults) > 1:
         detail = f"{_short(detail)} (and {len(faults) - 1} more)"
     more = {"errors_total": len(faults)} if len(faults) > MAX_ERRORS else None
-    return Problem(
-        first, _short(detail), tuple(map(_item, faults[:MAX_ERRORS])), members=more
-    )
+    return Problem(first, _short(detail), tuple(map(_item, faults[:MAX_ERRORS])), members=more)
 
 
 def _item(fault: Fault) -> dict[str, Any]:
@@ -402,17 +418,13 @@ def _foreign(error: BaseException) -> Problem:
         import msgspec
 
         if isinstance(error, msgspec.ValidationError):
-            return Problem(
-                CODES["invalid_request"], "a member is missing or of the wrong type"
-            )
+            return Problem(CODES["invalid_request"], "a member is missing or of the wrong type")
         return Problem(CODES["malformed_json"], "the body is not valid JSON")
     if module in {"pydantic", "pydantic_core", "fastapi"} and hasattr(error, "errors"):
         return _validation(error.errors())
     if hasattr(error, "status_code") and module in {"starlette", "fastapi"}:
         return _http(error)
-    return Problem(
-        CODES["internal"], "the service failed; its log has more under the request's id"
-    )
+    return Problem(CODES["internal"], "the service failed; its log has more under the request's id")
 
 
 def _http(error: Any) -> Problem:
@@ -462,9 +474,9 @@ _MESSAGES = {
 
 def _pointer(place: Iterable[object]) -> str:
     """An RFC 6901 pointer; each part is cut, since a client may have named it."""
-    return "".join(
-        "/" + str(part)[:64].replace("~", "~0").replace("/", "~1") for part in place
-    )[:_MAX_TEXT]
+    return "".join("/" + str(part)[:64].replace("~", "~0").replace("/", "~1") for part in place)[
+        :_MAX_TEXT
+    ]
 
 
 def _short(text: str) -> str:
@@ -513,8 +525,7 @@ def problem_schema() -> dict[str, Any]:
                 "type": "string",
                 "enum": list(CODES),
                 "description": "\n".join(
-                    f"- `{code.name}` ({code.status}): {code.meaning}"
-                    for code in CODES.values()
+                    f"- `{code.name}` ({code.status}): {code.meaning}" for code in CODES.values()
                 ),
             },
             "detail": {"type": "string"},
@@ -526,6 +537,8 @@ def problem_schema() -> dict[str, Any]:
             "limit": {"type": "string", "description": "The limit that was passed."},
             "allowed": {"type": "integer", "description": "The limit's value."},
             "asked": {"type": "integer", "description": "What the request would need."},
+            "line": {"type": "integer", "description": "Of the body, where known."},
+            "column": {"type": "integer"},
             "request_id": {"type": "string"},
         },
     }
@@ -536,13 +549,9 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": "; ".join(
-                f"`{code.name}`: {code.meaning}"
-                for code in CODES.values()
-                if code.status == status
+                f"`{code.name}`: {code.meaning}" for code in CODES.values() if code.status == status
             ),
-            "content": {
-                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}
-            },
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status in statuses
     }

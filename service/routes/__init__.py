@@ -1,1 +1,1 @@
-"""HTTP resources, one file each."""
+"""One module per resource; thin."""

@@ -1,0 +1,184 @@
+"""Wires the parts together, and does nothing else.
+
+Every module of `service.routes` may have: `router`, a FastAPI router; `endpoints`, the
+compute endpoints that the front sends straight to their functions; `lifespan`, an async
+context manager that is open while the application runs.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import pkgutil
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.staticfiles import StaticFiles
+
+from service import __version__, routes
+from service.engine.errors import EngineError
+from service.errors import MEDIA_TYPE, Refusal, problem
+from service.routes._endpoint import Context
+from service.schemas.graph_cache import GraphCache
+from service.settings import Settings, get_settings
+from service.shell import openapi
+from service.shell.front import REQUEST_ID, Front
+from service.shell.state import drain_on_sigterm
+
+STATIC = Path(__file__).resolve().parent / "static"
+METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+SWITCH_SECONDS = 0.001
+"""How long a computing thread keeps the interpreter when the event loop wants it."""
+
+DESCRIPTION = """
+Post a computation graph; get its forward values and the gradient of its output with
+respect to every input. Graphs are nodes as JSON or source text as Python writes it.
+
+Errors are problem documents (RFC 9457) with a stable `code`; `/problems` lists them.
+"""
+
+
+class Service(Front):
+    """The front, with the FastAPI application behind it as `api`."""
+
+    api: FastAPI
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return self.api.openapi()
+
+
+def create_app(settings: Settings | None = None) -> Service:
+    """The service as an ASGI application."""
+    settings = settings or get_settings()
+    modules = list(_modules())
+    api = _api(settings, modules)
+    context = _context(settings)
+    service = Service(
+        api,
+        [endpoint for module in modules for endpoint in getattr(module, "endpoints", ())],
+        settings,
+        methods_of=_methods_of(api),
+        context=context,
+    )
+    api.state.context = context
+    api.state.settings = settings
+    api.state.front = service
+    api.state.metrics = service.metrics
+    api.state.state = service.state
+    return service
+
+
+def _context(settings: Settings) -> Context:
+    return Context(
+        limits=settings.limits,
+        graphs=GraphCache(settings.graph_cache_entries, settings.graph_cache_bytes),
+        max_output_bytes=settings.max_output_bytes,
+        max_batch=settings.max_batch,
+        max_depth=settings.max_json_depth,
+    )
+
+
+def _modules() -> Iterable[ModuleType]:
+    for found in pkgutil.iter_modules(routes.__path__):
+        if not found.name.startswith("_"):
+            yield importlib.import_module(f"{routes.__name__}.{found.name}")
+
+
+def _api(settings: Settings, modules: Iterable[ModuleType]) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        front: Service = api.state.front
+        async with AsyncExitStack() as stack:
+            for module in modules:
+                if hasattr(module, "lifespan"):
+                    await stack.enter_async_context(module.lifespan(api))
+            stack.callback(front.close)
+            stack.callback(drain_on_sigterm(front.state, settings.drain_seconds))
+            _settle()
+            front.state.ready = True
+            yield
+            front.state.ready = False
+
+    api = FastAPI(
+        title="Gradient service",
+        version=__version__,
+        summary="Forward values and gradients of computation graphs.",
+        description=DESCRIPTION,
+        root_path=settings.root_path,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        telemetry=None if settings.telemetry else _NO_TELEMETRY,
+    )
+    for module in modules:
+        if hasattr(module, "router"):
+            api.include_router(module.router)
+    api.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for kind in (
+        EngineError,
+        Refusal,
+        HTTPException,
+        RequestValidationError,
+        ValidationError,
+    ):
+        api.add_exception_handler(kind, answer_problem)
+    api.add_exception_handler(Exception, answer_problem)
+    api.openapi = _openapi(api)  # type: ignore[method-assign]
+    return api
+
+
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
+
+
+def _settle() -> None:
+    """What is loaded now stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """FastAPI's exception handler: the problem document of `error`."""
+    found = problem(error)
+    front: Front = request.app.state.front
+    front.metrics.error(found.code.name)
+    body = found.body(base=front.settings.public_url, request_id=request.scope.get(REQUEST_ID))
+    return Response(body, found.status, dict(found.headers), MEDIA_TYPE)
+
+
+def _openapi(api: FastAPI) -> Callable[[], dict[str, Any]]:
+    def made() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            api.openapi_schema = openapi.document(api)
+        return api.openapi_schema
+
+    return made
+
+
+def _methods_of(api: FastAPI) -> Callable[[str], list[str]]:
+    """A function from a path to the methods that a route takes there."""
+
+    def methods_of(path: str) -> list[str]:
+        def taken(method: str) -> bool:
+            scope = {
+                "type": "http",
+                "path": path,
+                "method": method,
+                "root_path": "",
+                "headers": [],
+            }
+            return any(route.matches(scope)[0] is Match.FULL for route in api.routes)
+
+        return [method for method in METHODS if taken(method)]
+
+    return methods_of

@@ -1,0 +1,36 @@
+"""Whether the process lives, and whether it should get traffic."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from service.errors import Refusal, responses
+from service.shell.state import State
+
+router = APIRouter(tags=["service"])
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive", "ready"]
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz() -> Health:
+    """Answers as long as the process runs, whatever it computes. Needs no key."""
+    return Health(status="alive")
+
+
+@router.get("/readyz", summary="Is it ready for traffic?", responses=responses(503))
+async def readyz(request: Request) -> Health:
+    """200 when it may be sent requests; 503 while it starts or drains. Needs no key."""
+    state: State = request.app.state.state
+    if state.draining:
+        raise Refusal("not_ready", "the service is about to stop")
+    if not state.ready:
+        raise Refusal("not_ready", "the service is starting")
+    return Health(status="ready")

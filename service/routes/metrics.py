@@ -1,0 +1,24 @@
+"""The counters of all workers, for Prometheus."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from service.shell.metrics import Metrics
+
+router = APIRouter(tags=["service"])
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def read_metrics(request: Request) -> Response:
+    """Requests, errors by code, durations, work done, queues, refusals. Scope: admin."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(await run_in_threadpool(metrics.render), media_type=MEDIA_TYPE)

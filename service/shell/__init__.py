@@ -1,0 +1,1 @@
+"""The shell around the service: connections, access, admission, limits, metrics, logs."""

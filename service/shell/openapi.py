@@ -1,0 +1,81 @@
+"""What the shell adds to the OpenAPI document: problems, keys, request ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.errors import problem_schema, responses
+
+_EVERYWHERE = (401, 403, 406, 429, 500)
+_WITH_BODY = (400, 408, 413, 415, 422)
+_COMPUTED = (503, 504)
+_OPEN = frozenset({"/healthz", "/readyz"})
+
+
+def document(api: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of `api`, with the answers that the front may give on any path."""
+    made = get_openapi(
+        title=api.title,
+        version=api.version,
+        summary=api.summary,
+        description=api.description,
+        routes=api.routes,
+        tags=api.openapi_tags,
+        license_info=api.license_info,
+    )
+    components = made.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = problem_schema()
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, operations in made.get("paths", {}).items():
+        for operation in operations.values():
+            _complete(path, operation)
+    for name in ("HTTPValidationError", "ValidationError"):
+        if not _mentions(made, f"#/components/schemas/{name}"):
+            schemas.pop(name, None)
+    # Keys are optional: a service without keys is open.
+    made["security"] = [{}, {"bearer": []}, {"apiKey": []}]
+    return made
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    """Give an operation the refusals that it may answer with, unless it says its own."""
+    statuses: tuple[int, ...] = (500,) if path in _OPEN else _EVERYWHERE
+    if "requestBody" in operation:
+        statuses += _WITH_BODY + _COMPUTED
+    answers = operation.setdefault("responses", {})
+    invalid = answers.get("422", {}).get("content", {}).get("application/json", {})
+    if "HTTPValidationError" in str(invalid):
+        del answers["422"]
+        statuses += (422,)
+    for status, answer in responses(*statuses).items():
+        answers.setdefault(str(status), answer)
+    for answer in answers.values():
+        if isinstance(answer, dict) and "$ref" not in answer:
+            answer.setdefault("headers", {}).setdefault("x-request-id", _REQUEST_ID)
+    operation["responses"] = dict(sorted(answers.items()))
+    if path in _OPEN:
+        operation["security"] = []
+
+
+_REQUEST_ID = {
+    "description": "The request's id: the client's own, or a new one.",
+    "schema": {"type": "string"},
+}
+
+
+def _mentions(value: Any, reference: str) -> bool:
+    if isinstance(value, Mapping):
+        return value.get("$ref") == reference or any(
+            _mentions(item, reference) for item in value.values()
+        )
+    if isinstance(value, list):
+        return any(_mentions(item, reference) for item in value)
+    return False

@@ -1,0 +1,157 @@
+"""uvicorn's HTTP protocol with the patience of a public service.
+
+uvicorn by itself keeps a connection open for ever that sends no request, half a head, or a
+head without an end. Here heads have a deadline and a size, connections are counted, every
+refusal is a problem document, and a connection that is told to close during shut-down
+still answers a request that is already on its way. (Slow bodies are the front's business:
+it knows which request they belong to.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from service.errors import MEDIA_TYPE, Refusal, problem
+from service.settings import Settings, get_settings
+
+SWEEP_SECONDS = 0.5
+LINGER_SECONDS = 0.5
+"""How long an idle connection stays readable after the door was closed."""
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._settings = get_settings()
+        self._head_since: float | None = None
+        self._head_bytes = 0
+        self._closing = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_since = self.loop.time()
+        Sweeper.of(self.server_state, self.loop, self._settings)
+        if len(self.connections) > self._settings.max_connections:
+            retry = (("retry-after", str(self._settings.retry_after_seconds)),)
+            self._refuse(Refusal("overloaded", "too many connections", headers=retry))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        self._head_since = None
+        self._head_bytes = 0
+        super().on_headers_complete()
+        if self._closing and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_since is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._settings.max_header_bytes:
+                self._refuse(Refusal("header_too_large", "the request's head has too many bytes"))
+        elif self.cycle is None or self.cycle.response_complete:
+            # Bytes that begin no message (blank lines) must not keep a connection open.
+            self._head_since = self.loop.time()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Refusal("bad_request", "this is not HTTP/1.1"))
+
+    def shutdown(self) -> None:
+        """Close when idle, but not on a request whose first bytes are on their way."""
+        self._closing = True
+        if self._idle:
+            self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def late(self, now: float) -> None:
+        """End a connection whose head has taken too long."""
+        since = self._head_since
+        if since is None or now - since < self._settings.header_seconds:
+            return
+        if self._head_bytes:
+            self._refuse(Refusal("request_timeout", "the request's head took too long"))
+        else:
+            self.transport.close()
+
+    @property
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _close_if_idle(self) -> None:
+        if self._idle and not self._head_bytes and not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer without the application, and close."""
+        if self.transport.is_closing():
+            return
+        self._head_since = None
+        if self._idle:
+            found = problem(refusal)
+            body = found.body(base=self._settings.public_url)
+            head = [
+                f"HTTP/1.1 {found.status} {HTTPStatus(found.status).phrase}",
+                f"content-type: {MEDIA_TYPE}",
+                f"content-length: {len(body)}",
+                "connection: close",
+                *(f"{name}: {value}" for name, value in found.headers),
+            ]
+            self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """An upgrade that isn't offered is answered as if it had not been asked for."""
+
+
+class Sweeper:
+    """Looks after all connections of a server twice a second: cheaper than a timer for each."""
+
+    def __init__(
+        self, state: ServerState, loop: asyncio.AbstractEventLoop, settings: Settings
+    ) -> None:
+        self._connections = state.connections
+        self._loop = loop
+        self._running = False
+
+    @classmethod
+    def of(cls, state: ServerState, loop: asyncio.AbstractEventLoop, settings: Settings) -> Sweeper:
+        """The sweeper of this server, running."""
+        sweeper: Sweeper | None = getattr(state, "sweeper", None)
+        if sweeper is None:
+            sweeper = cls(state, loop, settings)
+            state.sweeper = sweeper  # type: ignore[attr-defined]
+        sweeper.start()
+        return sweeper
+
+    def start(self) -> None:
+        """Go on as long as there are connections."""
+        if not self._running:
+            self._running = True
+            self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._running = False
+        now = self._loop.time()
+        for connection in list(self._connections):
+            if isinstance(connection, PatientProtocol):
+                connection.late(now)
+        if self._connections:
+            self.start()
