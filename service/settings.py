@@ -38,14 +38,10 @@ class ApiKey(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Shown in logs.")
-    sha256: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="Of the key's UTF-8 bytes."
-    )
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the key's UTF-8 bytes.")
     scopes: tuple[Scope, ...] = ("compute",)
     rate: float | None = Field(None, gt=0, description="Requests per second.")
-    burst: int | None = Field(
-        None, ge=1, description="Requests at once; twice the rate if unset."
-    )
+    burst: int | None = Field(None, ge=1, description="Requests at once; twice the rate if unset.")
 
 
 class Settings(BaseSettings):
@@ -61,38 +57,26 @@ class Settings(BaseSettings):
     )
 
     # What one request may ask for. Each is its own error, and is checked before work starts.
-    max_body_bytes: int = Field(
-        16 * MiB, ge=1, description="Bytes of a request's body."
-    )
+    max_body_bytes: int = Field(16 * MiB, ge=1, description="Bytes of a request's body.")
     max_json_depth: int = Field(64, ge=4, description="Nesting of a request's JSON.")
     max_nodes: int = Field(2_000_000, ge=1, description="Nodes of a graph.")
-    max_tensor_elements: int = Field(
-        50_000_000, ge=1, description="Elements of one tensor."
-    )
+    max_tensor_elements: int = Field(50_000_000, ge=1, description="Elements of one tensor.")
     max_total_elements: int = Field(
         200_000_000,
         ge=1,
         description="Elements of all tensors of a computation together.",
     )
-    max_flops: int = Field(
-        200_000_000_000, ge=1, description="Floating-point operations."
-    )
-    max_output_bytes: int = Field(
-        256 * MiB, ge=1, description="Bytes of an answer, estimated."
-    )
+    max_flops: int = Field(200_000_000_000, ge=1, description="Floating-point operations.")
+    max_output_bytes: int = Field(256 * MiB, ge=1, description="Bytes of an answer, estimated.")
     max_batch: int = Field(10_000_000, ge=1, description="Points of a batch.")
     max_order: int = Field(8, ge=1, description="Order of a derivative.")
-    max_derived_nodes: int = Field(
-        200_000, ge=1, description="Nodes of a derived graph."
-    )
+    max_derived_nodes: int = Field(200_000, ge=1, description="Nodes of a derived graph.")
     max_diagnosis_runs: int = Field(
         2_000,
         ge=0,
         description="Computations that one diagnosis may try before it gives up.",
     )
-    deadline_seconds: float = Field(
-        30.0, gt=0, description="From the whole body to the answer."
-    )
+    deadline_seconds: float = Field(30.0, gt=0, description="From the whole body to the answer.")
 
     # Where work runs, and how much of it may wait.
     inline_body_bytes: int = Field(
@@ -121,24 +105,14 @@ class Settings(BaseSettings):
         description="Bodies held at one time, of all requests together.",
     )
     retry_after_seconds: int = Field(1, ge=1, description="Retry-After of a 503.")
-    graph_cache_entries: int = Field(
-        1_024, ge=0, description="Graphs that are remembered."
-    )
+    graph_cache_entries: int = Field(1_024, ge=0, description="Graphs that are remembered.")
     graph_cache_bytes: int = Field(64 * MiB, ge=0, description="Their text, together.")
 
     # Connections.
-    keep_alive_seconds: int = Field(
-        15, ge=1, description="An idle connection is closed then."
-    )
-    header_seconds: float = Field(
-        10.0, gt=0, description="For a request's head to arrive."
-    )
-    body_seconds: float = Field(
-        30.0, gt=0, description="For a request's body to arrive."
-    )
-    max_header_bytes: int = Field(
-        65_536, ge=1_024, description="Bytes of a request's head."
-    )
+    keep_alive_seconds: int = Field(15, ge=1, description="An idle connection is closed then.")
+    header_seconds: float = Field(10.0, gt=0, description="For a request's head to arrive.")
+    body_seconds: float = Field(30.0, gt=0, description="For a request's body to arrive.")
+    max_header_bytes: int = Field(65_536, ge=1_024, description="Bytes of a request's head.")
     max_connections: int = Field(4_096, ge=1, description="Connections of one worker.")
     drain_seconds: float = Field(
         2.0,
@@ -154,35 +128,25 @@ class Settings(BaseSettings):
         (),
         description="A JSON list of {name, sha256, scopes, rate, burst}; empty: open to all.",
     )
-    api_keys_file: Path | None = Field(
-        None, description="A file that holds the same list."
-    )
+    api_keys_file: Path | None = Field(None, description="A file that holds the same list.")
     rate_limit: float | None = Field(
         None,
         gt=0,
         description="Requests per second of a key that has no rate of its own.",
     )
-    cors_origins: tuple[str, ...] = Field(
-        (), description='Origins for CORS; ["*"] for any.'
-    )
+    cors_origins: tuple[str, ...] = Field((), description='Origins for CORS; ["*"] for any.')
 
     # What is served.
     host: str = Field("127.0.0.1", description="The address that `serve` listens on.")
-    port: int = Field(
-        8000, ge=0, le=65_535, description="The port that `serve` listens on."
-    )
+    port: int = Field(8000, ge=0, le=65_535, description="The port that `serve` listens on.")
     workers: int = Field(1, ge=1, description="Worker processes of `serve`.")
     root_path: str = Field("", description="The path that a proxy puts in front.")
-    public_url: str = Field(
-        "", description="Put in front of /problems/… in problem types."
-    )
+    public_url: str = Field("", description="Put in front of /problems/… in problem types.")
     playground: bool = Field(True, description="Serve the playground at /.")
     tasks_dir: Path | None = Field(None, description="A folder of grading tasks.")
     database_url: SecretStr = Field(
         SecretStr("sqlite:///gradient-service.db"),
-        validation_alias=AliasChoices(
-            "database_url", "DATABASE_URL", "GRADIENT_DATABASE_URL"
-        ),
+        validation_alias=AliasChoices("database_url", "DATABASE_URL", "GRADIENT_DATABASE_URL"),
         description="Where registered graphs are kept (SQLAlchemy's form). DATABASE_URL.",
     )
 
@@ -192,9 +156,7 @@ class Settings(BaseSettings):
         "errors",
         description="Which requests are logged: all, those refused or failed, none.",
     )
-    telemetry: bool = Field(
-        True, description="FastAPI's OpenTelemetry, where an SDK is set up."
-    )
+    telemetry: bool = Field(True, description="FastAPI's OpenTelemetry, where an SDK is set up.")
     state_dir: Path | None = Field(
         None,
         description="A folder that the workers share for counters; `serve` makes one.",
@@ -221,6 +183,11 @@ class Settings(BaseSettings):
 
         listed = TypeAdapter(tuple[ApiKey, ...])
         return self.api_keys + listed.validate_json(self.api_keys_file.read_bytes())
+
+    @classmethod
+    def defaults(cls) -> Settings:
+        """The defaults, whatever the environment says."""
+        return cls.model_construct()
 
     @property
     def limits(self) -> Limits:

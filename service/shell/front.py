@@ -211,7 +211,8 @@ class Front:
                 self._count(cost)
                 if cost.flops <= settings.inline_flops:
                     self.metrics.inline += 1
-                    return work.run(None)  # type: ignore[no-any-return]
+                    done: bytes | Answer = work.run(None)
+                    return done
                 job = Job(settings.deadline_seconds, receive)
                 return await job.run(self._lane(cost.flops), lambda: work.run(job.control))
         job = Job(settings.deadline_seconds, receive)
@@ -229,7 +230,7 @@ class Front:
         self._count(work.cost)
         if answer is not None:
             return answer
-        return await job.run(heavy, lambda: work.run(job.control))  # type: ignore[no-any-return]
+        return await job.run(heavy, lambda: work.run(job.control))
 
     def _lane(self, flops: int) -> Lane:
         light = flops <= self.settings.light_flops

@@ -1,0 +1,59 @@
+"""The command line: every module of `service.commands`, as one program.
+
+Exit codes: 0 when it worked, 1 when it was refused or failed (the problem document is on
+standard error), 2 when the command was not written right.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+
+import typer
+
+from service import commands
+
+
+def build() -> typer.Typer:
+    """The program with all its commands."""
+    program = typer.Typer(
+        name="gradient-service",
+        help="Forward values and gradients of computation graphs.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    program.callback()(_program)
+    for found in pkgutil.iter_modules(commands.__path__):
+        if not found.name.startswith("_"):
+            module = importlib.import_module(f"{commands.__name__}.{found.name}")
+            program.command(found.name.replace("_", "-"))(module.command)
+    return program
+
+
+def _program() -> None:
+    """Forward values and gradients of computation graphs."""
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    try:
+        build()()
+    except BrokenPipeError:
+        # The reader of our output has gone; so has our reason to go on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        from service.errors import problem
+
+        found = problem(error)
+        sys.stderr.write(found.body().decode() + "\n")
+        if found.code.name == "internal" and os.environ.get("GRADIENT_LOG_LEVEL") == "debug":
+            raise
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
