@@ -47,9 +47,9 @@ def reached_from(code: Code, wanted: Collection[int]) -> bytearray:
     for slot in wanted:
         reached[slot] = 1
     for slot, step in enumerate(code.steps):
-        if not reached[slot] and any(reached[source] for source in step.inputs):
-            if step.operator.differentiable and (step.specs or step.spec.floating):
-                reached[slot] = 1
+        carries = step.operator.differentiable and (step.specs or step.spec.floating)
+        if carries and any(reached[source] for source in step.inputs):
+            reached[slot] = 1
     return reached
 
 

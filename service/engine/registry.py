@@ -58,7 +58,8 @@ class TensorSpec:
 class Attribute:
     """One attribute of an operator: its kind, its default and what it means.
 
-    Kinds: "bool"; "int"; "float" (a number); "choice" (one of `choices`); "text";
+    Kinds: "bool"; "int"; "float" (a number); "number" (a number, 'inf' or
+    '-inf'); "choice" (one of `choices`); "text";
     "ints" (a list of integers); "axis" (an integer); "axes" (an integer or a list of
     integers). `nullable` also allows null.
     """
@@ -82,7 +83,7 @@ class Attribute:
             "int": int,
             "axis": int,
             "float": float,
-            "number": float,
+            "number": float | Literal["inf", "-inf"],
             "text": str,
             "ints": list[int],
             "axes": int | list[int],
@@ -99,7 +100,10 @@ class Attribute:
                 fits = isinstance(value, bool)
             case "int" | "axis":
                 fits = _is_int(value)
-            case "float" | "number":
+            case "float":
+                fits = _is_int(value) or isinstance(value, float)
+            case "number":
+                value = {"inf": math.inf, "-inf": -math.inf}.get(value, value)
                 fits = _is_int(value) or isinstance(value, float)
             case "choice":
                 fits = isinstance(value, str) and value in self.choices
@@ -130,7 +134,7 @@ class Attribute:
             "int": "an integer",
             "axis": "an integer",
             "float": "a number",
-            "number": "a number",
+            "number": "a number, or 'inf', or '-inf'",
             "choice": "one of " + ", ".join(self.choices),
             "text": "a string",
             "ints": "a list of integers",

@@ -181,8 +181,7 @@ def reached_from(graph: Graph, wanted: Sequence[int]) -> bytes:
     for position in wanted:
         reached[position] = 1
     for i, a, b in zip(graph.order, graph.first, graph.second, strict=True):
-        if reached[a] or reached[b]:
-            reached[i] = 1
-        elif i in graph.many and any(reached[source] for source in graph.many[i]):
+        sources = graph.many[i] if i in graph.many else (a, b)
+        if any(reached[source] for source in sources):
             reached[i] = 1
     return bytes(reached)

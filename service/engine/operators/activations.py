@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from service.engine.operators._define import unary
+from service.engine.operators.unary import erf
+from service.engine.registry import Attribute
 from service.engine.shapes import same
 
 
@@ -61,4 +63,128 @@ unary(
     formula="log(1 + exp(x))",
     gradient="dx = g * sigmoid(x)",
     code="np.logaddexp(0.0, {0})",
+)
+unary(
+    "leaky_relu",
+    lambda x, *, alpha: np.where(np.greater(x, 0), x, alpha * x),
+    lambda xp, g, y, x, alpha: xp.where(xp.greater(x, 0.0), g, g * alpha),
+    scalar=lambda x, *, alpha: x if x > 0.0 else alpha * x,
+    group="activation",
+    attributes={"alpha": Attribute("float", 0.01, "the slope on the negative side")},
+    summary="relu with a small slope on the negative side.",
+    formula="x where x > 0, else alpha * x",
+    gradient="dx = g where x > 0, else alpha * g",
+    kinks="The slope at 0 is alpha.",
+    avoid=(0.0,),
+    pattern="router",
+    code="np.where({0} > 0, {0}, {alpha} * {0})",
+)
+
+
+def _elu(x: Any, *, alpha: float) -> Any:
+    return np.where(np.greater(x, 0), x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+unary(
+    "elu",
+    _elu,
+    lambda xp, g, y, x, alpha: xp.where(
+        xp.greater(x, 0.0), g, g * (alpha * xp.exp(xp.minimum(x, 0.0)))
+    ),
+    scalar=lambda x, *, alpha: x if x > 0.0 else alpha * math.expm1(x),
+    group="activation",
+    attributes={"alpha": Attribute("float", 1.0, "the negative limit")},
+    summary="Exponential linear unit.",
+    formula="x where x > 0, else alpha * (exp(x) - 1)",
+    gradient="dx = g where x > 0, else g * alpha * exp(x)",
+    kinks="The slope at 0 is alpha.",
+    avoid=(0.0,),
+    code="np.where({0} > 0, {0}, {alpha} * np.expm1(np.minimum({0}, 0)))",
+)
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+unary(
+    "selu",
+    lambda x: _SELU_SCALE * _elu(x, alpha=_SELU_ALPHA),
+    lambda xp, g, y, x: xp.where(
+        xp.greater(x, 0.0),
+        g * _SELU_SCALE,
+        g * (_SELU_SCALE * _SELU_ALPHA * xp.exp(xp.minimum(x, 0.0))),
+    ),
+    group="activation",
+    summary="elu scaled so that activations keep mean 0 and variance 1.",
+    formula="scale * elu(x, alpha)",
+    gradient="dx = g * scale where x > 0, else g * scale * alpha * exp(x)",
+    kinks="The slope at 0 is scale * alpha.",
+    avoid=(0.0,),
+    code="1.0507009873554805 * np.where({0} > 0, {0}, "
+    "1.6732632423543772 * np.expm1(np.minimum({0}, 0)))",
+)
+
+
+_ROOT_HALF = math.sqrt(0.5)
+_ROOT_2_OVER_PI = math.sqrt(2.0 / math.pi)
+_CUBIC = 0.044715
+
+
+def _gelu(x: Any, *, approximate: str) -> Any:
+    if approximate == "tanh":
+        return 0.5 * x * (1.0 + np.tanh(_ROOT_2_OVER_PI * (x + _CUBIC * x * x * x)))
+    return x * (0.5 * (1.0 + erf(x * _ROOT_HALF)))
+
+
+def _gelu_rule(xp: Any, g: Any, y: Any, x: Any, approximate: str) -> Any:
+    if approximate == "tanh":
+        t = xp.tanh(_ROOT_2_OVER_PI * (x + _CUBIC * (x * x * x)))
+        inner = _ROOT_2_OVER_PI * (1.0 + 3.0 * _CUBIC * (x * x))
+        return g * (0.5 * (1.0 + t) + 0.5 * x * ((1.0 - t * t) * inner))
+    share = 0.5 * (1.0 + xp.erf(x * _ROOT_HALF))
+    density = xp.exp(-0.5 * (x * x)) * (_ROOT_HALF / math.sqrt(math.pi))
+    return g * (share + x * density)
+
+
+unary(
+    "gelu",
+    _gelu,
+    _gelu_rule,
+    group="activation",
+    attributes={
+        "approximate": Attribute(
+            "choice", "none", "exact, or the tanh formula", choices=("none", "tanh")
+        )
+    },
+    summary="The input times the share of a normal distribution below it.",
+    formula="x * (1 + erf(x / sqrt(2))) / 2",
+    gradient="dx = g * (Φ(x) + x * φ(x))",
+)
+unary(
+    "silu",
+    lambda x: x * sigmoid(x),
+    lambda xp, g, y, x: g * (xp.sigmoid(x) + y * xp.sigmoid(-x)),
+    group="activation",
+    aliases=("swish",),
+    summary="The input times its sigmoid.",
+    formula="x * sigmoid(x)",
+    gradient="dx = g * (s + y * (1 - s)), s = sigmoid(x)",
+    code="{0} / (1.0 + np.exp(-{0}))",
+)
+unary(
+    "hard_sigmoid",
+    lambda x, *, alpha, beta: np.clip(alpha * x + beta, 0.0, 1.0),
+    lambda xp, g, y, x, alpha, beta: xp.where(
+        xp.logical_and(xp.greater(y, 0.0), xp.less(y, 1.0)), g * alpha, 0.0
+    ),
+    group="activation",
+    attributes={
+        "alpha": Attribute("float", 0.2, "the slope in the middle"),
+        "beta": Attribute("float", 0.5, "the value at 0"),
+    },
+    summary="A straight line clipped to 0 and 1.",
+    formula="clip(alpha * x + beta, 0, 1)",
+    gradient="dx = g * alpha inside, 0 outside",
+    kinks="The slope at both corners is 0.",
+    interval=(-2.0, 2.0),
+    pattern="router",
+    code="np.clip({alpha} * {0} + {beta}, 0.0, 1.0)",
 )

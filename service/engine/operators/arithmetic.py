@@ -139,3 +139,17 @@ binary(
     aliases=("power",),
     domain=Domain(ranges=((0.5, 2.0), (-2.0, 2.0))),
 )
+binary(
+    "remainder",
+    np.remainder,
+    (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -g * xp.floor(a / b)),
+    infer=elementwise,
+    scalar=operator.mod,
+    summary="What is left of a when whole multiples of b are taken away; the sign of b.",
+    formula="a - b * floor(a / b)",
+    gradient="da = g, db = -g * floor(a / b)",
+    kinks="The jumps at whole multiples are passed over.",
+    code="{0} % {1}",
+    aliases=("mod",),
+    domain=Domain(ranges=((0.2, 0.8), (1.0, 2.0))),
+)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.operators._batch import native
 from service.engine.errors import OperatorError
+from service.engine.operators._batch import native
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
-from service.engine.shapes import floating
+from service.engine.shapes import broadcast, floating, promote
 
 REDUCTION = Attribute(
     "choice",
@@ -59,11 +59,18 @@ REGISTRY.register(
 )
 
 
+def picked(xp: Any, x: Any, labels: Any) -> Any:
+    """The element of each row of `x` that the label names."""
+    index = xp.expand_dims(labels, axis=-1)
+    return xp.squeeze(xp.take_along_axis(x, index, axis=-1), axis=-1)
+
+
 def _cross_entropy(xp: Any, logits: Any, labels: Any, *, reduction: str) -> Any:
-    target = labels
+    logs = xp.log_softmax(logits, axis=-1)
     if labels.ndim < logits.ndim:
-        target = xp.one_hot(labels, classes=logits.shape[-1], dtype=str(logits.dtype))
-    losses = -xp.sum(target * xp.log_softmax(logits, axis=-1), axis=-1)
+        losses = -picked(xp, logs, labels)
+    else:
+        losses = -xp.sum(labels * logs, axis=-1)
     return reduce_loss(xp, losses, reduction)
 
 
@@ -97,5 +104,152 @@ REGISTRY.register(
                 Example(((3,), ()), {}, ("float64", "int64"), 3),
             )
         ),
+    )
+)
+
+
+def _pair_infer(prediction: TensorSpec, target: TensorSpec, **attrs: Any) -> TensorSpec:
+    shape = broadcast(prediction.shape, target.shape)
+    reduced = attrs["reduction"] != "none"
+    return TensorSpec(() if reduced else shape, floating(promote(prediction, target)))
+
+
+def _huber(xp: Any, prediction: Any, target: Any, *, delta: float, reduction: str) -> Any:
+    difference = prediction - target
+    size = xp.abs(difference)
+    inside = 0.5 * xp.square(difference)
+    outside = delta * (size - 0.5 * delta)
+    return reduce_loss(xp, xp.where(xp.less_equal(size, delta), inside, outside), reduction)
+
+
+def _binary_cross_entropy(xp: Any, logits: Any, target: Any, *, reduction: str) -> Any:
+    return reduce_loss(xp, xp.softplus(logits) - logits * target, reduction)
+
+
+_PAIR_EXAMPLES = (
+    Example(((4, 3), (4, 3))),
+    Example(((4,), (4,)), {"reduction": "sum"}),
+    Example(((2, 3), (3,)), {"reduction": "none"}),
+)
+
+
+def _pair(
+    name: str,
+    expand: Any,
+    summary: str,
+    formula: str,
+    gradient: str,
+    kinks: str = "",
+    ranges: tuple[tuple[float, float], ...] = ((-2.0, -0.1), (0.1, 0.4)),
+    **attributes: Attribute,
+) -> None:
+    """Register a loss of a prediction and a target of shapes that broadcast."""
+    REGISTRY.register(
+        Operator(
+            name=name,
+            group="loss",
+            inputs=("logits" if name.startswith("binary") else "prediction", "target"),
+            summary=summary,
+            infer=_pair_infer,
+            expand=expand,
+            attributes={**attributes, "reduction": REDUCTION},
+            formula=formula,
+            gradient_formula=gradient,
+            kinks=kinks,
+            domain=Domain(ranges=ranges, examples=_PAIR_EXAMPLES),
+        )
+    )
+
+
+_pair(
+    "mse",
+    lambda xp, p, t, *, reduction: reduce_loss(xp, xp.square(p - t), reduction),
+    "The squared difference.",
+    "(p - t)²",
+    "dp = g * 2 * (p - t), over n for a mean",
+)
+_pair(
+    "l1",
+    lambda xp, p, t, *, reduction: reduce_loss(xp, xp.abs(p - t), reduction),
+    "The absolute difference.",
+    "|p - t|",
+    "dp = g * sign(p - t), over n for a mean",
+    kinks="The slope where both are equal is 0.",
+)
+_pair(
+    "huber",
+    _huber,
+    "Squared for small differences, straight for large ones.",
+    "(p - t)² / 2 up to delta, then delta * (|p - t| - delta / 2)",
+    "dp = g * clip(p - t, -delta, delta), over n for a mean",
+    ranges=((-2.0, -1.2), (0.1, 0.4)),
+    delta=Attribute("float", 1.0, "where the straight part begins"),
+)
+_pair(
+    "binary_cross_entropy",
+    _binary_cross_entropy,
+    "Cross-entropy of yes-or-no targets, from logits.",
+    "log(1 + exp(x)) - x * t",
+    "dx = g * (sigmoid(x) - t), over n for a mean",
+)
+
+
+def _labelled_infer(x: TensorSpec, labels: TensorSpec, **attrs: Any) -> TensorSpec:
+    if x.ndim == 0 or labels.shape != x.shape[:-1]:
+        raise OperatorError(
+            f"{x.shape} wants labels of shape {x.shape[:-1]}, not {labels.shape}",
+            shapes=(x.shape, labels.shape),
+        )
+    return TensorSpec(x.shape[:-1] if attrs["reduction"] == "none" else (), floating(x.dtype))
+
+
+_LABELLED_EXAMPLES = (
+    Example(((4, 3), (4,)), {}, ("float64", "int64"), 3),
+    Example(((4, 3), (4,)), {"reduction": "none"}, ("float64", "int64"), 3),
+    Example(((3,), ()), {"reduction": "sum"}, ("float64", "int64"), 3),
+)
+
+REGISTRY.register(
+    Operator(
+        name="nll",
+        group="loss",
+        inputs=("log_probabilities", "labels"),
+        summary="Minus the log-probability of the right class.",
+        infer=_labelled_infer,
+        expand=lambda xp, x, labels, *, reduction: reduce_loss(
+            xp, -picked(xp, x, labels), reduction
+        ),
+        attributes={"reduction": REDUCTION},
+        formula="-x[label]",
+        gradient_formula="dx[label] = -g, over n for a mean",
+        domain=Domain(examples=_LABELLED_EXAMPLES),
+    )
+)
+
+
+def _hinge(xp: Any, scores: Any, labels: Any, *, margin: float, reduction: str) -> Any:
+    right = xp.expand_dims(picked(xp, scores, labels), axis=-1)
+    margins = xp.relu(scores - right + margin)
+    others = 1.0 - xp.one_hot(labels, classes=scores.shape[-1], dtype=str(scores.dtype))
+    return reduce_loss(xp, xp.sum(margins * others, axis=-1), reduction)
+
+
+REGISTRY.register(
+    Operator(
+        name="hinge",
+        group="loss",
+        inputs=("scores", "labels"),
+        summary="The multiclass hinge (support vector machine) loss of class scores.",
+        infer=_labelled_infer,
+        expand=_hinge,
+        attributes={
+            "margin": Attribute("float", 1.0, "by how much the right score is to lead"),
+            "reduction": REDUCTION,
+        },
+        aliases=("svm",),
+        formula="Σ over wrong classes of max(0, s - s[label] + margin)",
+        gradient_formula="g to each score over the margin, minus their number to the right one",
+        kinks="A margin of exactly 0 has gradient 0.",
+        domain=Domain(ranges=((-0.4, 0.4),), examples=_LABELLED_EXAMPLES),
     )
 )

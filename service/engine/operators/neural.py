@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from service.engine.operators._batch import shift_axis
-from service.engine.errors import OperatorError
+from service.engine.errors import OperatorError, Shape
+from service.engine.operators._batch import native, shift_axis
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
-from service.engine.shapes import checked_axis, floating
+from service.engine.shapes import broadcast, checked_axis, floating, promote
 
 AXIS = {"axis": Attribute("axis", -1, "the axis of the classes")}
 EXAMPLES = (
@@ -70,5 +73,508 @@ REGISTRY.register(
         formula="x - log Σ exp(x)",
         gradient_formula="dx = g - softmax(x) * Σ g",
         domain=Domain(examples=EXAMPLES),
+    )
+)
+
+
+def _windows(size: int, kernel: int, stride: int, dilation: int) -> int:
+    """How many places a window of `kernel` taps has along an axis."""
+    return (size - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def _unfold_parts(
+    shape: Shape, kernel: Shape, strides: Shape, dilations: Shape
+) -> tuple[Shape, Shape, Shape]:
+    """The leading axes, the spatial axes and the places of the window on these."""
+    rank = len(kernel)
+    if not len(strides) == len(dilations) == rank or len(shape) < rank:
+        raise OperatorError(
+            f"a window {kernel} with strides {strides} and dilations {dilations} "
+            f"does not fit {shape}",
+            shapes=(shape,),
+        )
+    if min((*kernel, *strides, *dilations), default=1) < 1:
+        raise OperatorError("window, strides and dilations are at least 1", code="attribute")
+    lead, space = shape[: len(shape) - rank], shape[len(shape) - rank :]
+    places = tuple(map(_windows, space, kernel, strides, dilations))
+    if any(place < 1 for place in places):
+        raise OperatorError(
+            f"the window {kernel} is larger than the input {space}", shapes=(shape, kernel)
+        )
+    return lead, space, places
+
+
+def _taps(
+    kernel: Shape, strides: Shape, dilations: Shape, places: Shape
+) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
+    """For every tap of the window its index, and the slices of the input that it sees."""
+    for tap in product(*map(range, kernel)):
+        slices = tuple(
+            slice(t * d, t * d + (n - 1) * s + 1, s)
+            for t, d, n, s in zip(tap, dilations, places, strides, strict=True)
+        )
+        yield tap, (..., *slices)
+
+
+def _unfold(x: Any, *, kernel: Shape, strides: Shape, dilations: Shape) -> Any:
+    lead, _, places = _unfold_parts(x.shape, kernel, strides, dilations)
+    out = np.empty((*lead, *kernel, *places), x.dtype)
+    behind = (slice(None),) * len(places)
+    for tap, slices in _taps(kernel, strides, dilations, places):
+        out[(..., *tap, *behind)] = x[slices]
+    return out
+
+
+def _unfold_infer(x: TensorSpec, *, kernel: Shape, strides: Shape, dilations: Shape) -> TensorSpec:
+    lead, _, places = _unfold_parts(x.shape, kernel, strides, dilations)
+    return TensorSpec((*lead, *kernel, *places), x.dtype)
+
+
+def _fold(x: Any, *, size: Shape, kernel: Shape, strides: Shape, dilations: Shape) -> Any:
+    lead = x.shape[: x.ndim - 2 * len(kernel)]
+    whole = np.zeros((*lead, *size), x.dtype)
+    places = x.shape[x.ndim - len(kernel) :]
+    behind = (slice(None),) * len(places)
+    for tap, slices in _taps(kernel, strides, dilations, places):
+        whole[slices] += x[(..., *tap, *behind)]
+    return whole
+
+
+def _fold_infer(
+    x: TensorSpec, *, size: Shape, kernel: Shape, strides: Shape, dilations: Shape
+) -> TensorSpec:
+    lead = x.shape[: max(0, x.ndim - 2 * len(kernel))]
+    whole = (*lead, *size)
+    wanted = _unfold_infer(
+        TensorSpec(whole, x.dtype), kernel=kernel, strides=strides, dilations=dilations
+    )
+    if wanted.shape != x.shape:
+        raise OperatorError(
+            f"windows {x.shape} do not come from {whole}", shapes=(x.shape, wanted.shape)
+        )
+    return TensorSpec(whole, x.dtype)
+
+
+_WINDOW = {
+    "kernel": Attribute("ints", doc="the window's size on the last axes", minimum=1),
+    "strides": Attribute("ints", doc="its step on each of them", minimum=1),
+    "dilations": Attribute("ints", doc="the distance of its taps", minimum=1),
+}
+
+REGISTRY.register(
+    Operator(
+        name="unfold",
+        batch=native("unfold"),
+        group="neural network",
+        inputs=("x",),
+        summary="What a sliding window sees: its taps, then its places, behind the other axes.",
+        infer=_unfold_infer,
+        forward=_unfold,
+        vjp=(
+            lambda xp, g, y, x, kernel, **attrs: xp.fold(
+                g, size=x.shape[x.ndim - len(kernel) :], kernel=kernel, **attrs
+            ),
+        ),
+        attributes=_WINDOW,
+        flops=lambda x, **_: 0,
+        formula="y[…, tap, place] = x[…, place * stride + tap * dilation]",
+        gradient_formula="dx = fold(g)",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(((2, 5),), {"kernel": [3], "strides": [1], "dilations": [1]}),
+                Example(((2, 5, 6),), {"kernel": [2, 3], "strides": [2, 1], "dilations": [1, 2]}),
+            )
+        ),
+    )
+)
+REGISTRY.register(
+    Operator(
+        name="fold",
+        batch=native("fold"),
+        group="neural network",
+        inputs=("x",),
+        summary="Windows added back where unfold took them from: its adjoint.",
+        infer=_fold_infer,
+        forward=_fold,
+        vjp=(lambda xp, g, y, x, size, **attrs: xp.unfold(g, **attrs),),
+        attributes={"size": Attribute("ints", doc="the last axes of the result"), **_WINDOW},
+        formula="y[…, place * stride + tap * dilation] += x[…, tap, place]",
+        gradient_formula="dx = unfold(g)",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(
+                    ((2, 3, 3),),
+                    {"size": [5], "kernel": [3], "strides": [1], "dilations": [1]},
+                ),
+            )
+        ),
+    )
+)
+
+
+def _spatial(rank: int, **given: Any) -> dict[str, Shape]:
+    """Strides, dilations and pads with their defaults for `rank` spatial axes."""
+    full = {}
+    for name, value in given.items():
+        length = 2 * rank if name == "pads" else rank
+        value = ((0 if name == "pads" else 1),) * length if value is None else tuple(value)
+        if len(value) != length:
+            raise OperatorError(
+                f"{name} wants {length} numbers here, not {len(value)}", code="attribute"
+            )
+        full[name] = value
+    return full
+
+
+def _padded(xp: Any, x: Any, pads: Shape, value: float = 0.0) -> Any:
+    """Pads on the spatial axes, which are those behind the first two."""
+    half = len(pads) // 2
+    if not any(pads):
+        return x
+    return xp.pad(x, pads=(0, 0, *pads[:half], 0, 0, *pads[half:]), value=value)
+
+
+def _conv(
+    xp: Any, x: Any, w: Any, *bias: Any, strides: Any, pads: Any, dilations: Any, group: int
+) -> Any:
+    space = _spatial(x.ndim - 2, strides=strides, pads=pads, dilations=dilations)
+    x = _padded(xp, x, space["pads"])
+    kernel = tuple(w.shape[2:])
+    seen = xp.unfold(x, kernel=kernel, strides=space["strides"], dilations=space["dilations"])
+    places = seen.shape[2 + len(kernel) :]
+    batch, taps = x.shape[0], w.shape[1] * math.prod(kernel)
+    columns = xp.reshape(seen, shape=(batch, group, taps, math.prod(places)))
+    filters = xp.reshape(w, shape=(group, w.shape[0] // group, taps))
+    y = xp.reshape(xp.matmul(filters, columns), shape=(batch, w.shape[0], *places))
+    return y + xp.reshape(bias[0], shape=(-1, *(1,) * len(kernel))) if bias else y
+
+
+def _conv_infer(
+    x: TensorSpec,
+    w: TensorSpec,
+    *bias: TensorSpec,
+    strides: Any,
+    pads: Any,
+    dilations: Any,
+    group: int,
+) -> TensorSpec:
+    if x.ndim < 3 or w.ndim != x.ndim:
+        raise OperatorError(
+            f"conv wants (N, C, …) and filters (M, C/group, …), not {x.shape} and {w.shape}",
+            shapes=(x.shape, w.shape),
+        )
+    if group < 1 or x.shape[1] != w.shape[1] * group or w.shape[0] % max(group, 1):
+        raise OperatorError(
+            f"{x.shape[1]} channels in {group} groups do not fit filters {w.shape}",
+            shapes=(x.shape, w.shape),
+        )
+    if bias and bias[0].shape != (w.shape[0],):
+        raise OperatorError(
+            f"the bias has shape {bias[0].shape}, the filters want ({w.shape[0]},)",
+            shapes=(bias[0].shape, w.shape),
+        )
+    space = _spatial(x.ndim - 2, strides=strides, pads=pads, dilations=dilations)
+    half = x.ndim - 2
+    padded = (
+        *x.shape[:2],
+        *(n + space["pads"][i] + space["pads"][half + i] for i, n in enumerate(x.shape[2:])),
+    )
+    _, _, places = _unfold_parts(padded, w.shape[2:], space["strides"], space["dilations"])
+    return TensorSpec((x.shape[0], w.shape[0], *places), promote(x, w, *bias))
+
+
+_STRIDES = Attribute("ints", None, "per spatial axis; null means 1", nullable=True, minimum=1)
+_PADS = Attribute(
+    "ints",
+    None,
+    "zeros in front of the spatial axes, then behind; null means 0",
+    nullable=True,
+    minimum=0,
+)
+_DILATIONS = Attribute("ints", None, "the distance of taps; null means 1", nullable=True, minimum=1)
+
+REGISTRY.register(
+    Operator(
+        name="conv",
+        group="neural network",
+        inputs=("x", "w", "b"),
+        min_inputs=2,
+        summary="Convolution (cross-correlation) of (N, C, …) with filters (M, C/group, …).",
+        infer=_conv_infer,
+        expand=_conv,
+        attributes={
+            "strides": _STRIDES,
+            "pads": _PADS,
+            "dilations": _DILATIONS,
+            "group": Attribute("int", 1, "into how many groups the channels fall", minimum=1),
+        },
+        formula="y[n, m, p] = Σ x[n, c, p * stride + t * dilation] * w[m, c, t] + b[m]",
+        gradient_formula="dx = the windows' gradients added back, dw = g * windows, db = Σ g",
+        domain=Domain(
+            examples=(
+                Example(((2, 3, 5), (4, 3, 3))),
+                Example(((2, 3, 5, 4), (2, 3, 3, 2), (2,)), {"pads": [1, 0, 1, 1]}),
+                Example(
+                    ((1, 4, 5, 5), (4, 2, 2, 2)),
+                    {"group": 2, "strides": [2, 1], "dilations": [1, 2]},
+                ),
+            )
+        ),
+    )
+)
+
+
+def _pool_windows(
+    xp: Any, x: Any, kernel: Shape, strides: Any, pads: Any, dilations: Any, margin: float
+) -> Any:
+    """(N, C, taps, places…) of a pooling window."""
+    space = _spatial(len(kernel), strides=strides, pads=pads, dilations=dilations)
+    seen = xp.unfold(
+        _padded(xp, x, space["pads"], margin),
+        kernel=kernel,
+        strides=space["strides"],
+        dilations=space["dilations"],
+    )
+    places = seen.shape[2 + len(kernel) :]
+    return xp.reshape(seen, shape=(*x.shape[:2], math.prod(kernel), *places))
+
+
+def _max_pool(
+    xp: Any, x: Any, *, kernel_shape: Shape, strides: Any, pads: Any, dilations: Any
+) -> Any:
+    seen = _pool_windows(xp, x, tuple(kernel_shape), strides, pads, dilations, -math.inf)
+    first = xp.argmax(seen, axis=2, keepdims=True)
+    return xp.squeeze(xp.take_along_axis(seen, first, axis=2), axis=2)
+
+
+def _average_pool(
+    xp: Any, x: Any, *, kernel_shape: Shape, strides: Any, pads: Any, count_include_pad: bool
+) -> Any:
+    kernel = tuple(kernel_shape)
+    seen = _pool_windows(xp, x, kernel, strides, pads, None, 0.0)
+    total = xp.sum(seen, axis=2)
+    if count_include_pad or pads is None or not any(pads):
+        return total / float(math.prod(kernel))
+    ones = np.ones((1, 1, *x.shape[2:]), str(x.dtype))
+    space = _spatial(len(kernel), strides=strides, pads=pads, dilations=None)
+    half = len(kernel)
+    inside = np.pad(
+        ones, [(0, 0), (0, 0), *zip(space["pads"][:half], space["pads"][half:], strict=True)]
+    )
+    taps = tuple(range(2, 2 + half))
+    counts = _unfold(
+        inside, kernel=kernel, strides=space["strides"], dilations=space["dilations"]
+    ).sum(axis=taps)
+    return total / counts
+
+
+def _pool_infer(
+    x: TensorSpec, *, kernel_shape: Shape, strides: Any, pads: Any, **more: Any
+) -> TensorSpec:
+    kernel = tuple(kernel_shape)
+    if x.ndim != len(kernel) + 2:
+        raise OperatorError(
+            f"a window {kernel} wants (N, C, …) of {len(kernel) + 2} dimensions, not {x.shape}",
+            shapes=(x.shape,),
+        )
+    space = _spatial(len(kernel), strides=strides, pads=pads, dilations=more.get("dilations"))
+    half = len(kernel)
+    if any(p >= k for p, k in zip(space["pads"], kernel * 2, strict=True)):
+        raise OperatorError("a margin as wide as the window sees nothing", code="attribute")
+    padded = tuple(
+        n + space["pads"][i] + space["pads"][half + i] for i, n in enumerate(x.shape[2:])
+    )
+    _, _, places = _unfold_parts(padded, kernel, space["strides"], space["dilations"])
+    return TensorSpec((*x.shape[:2], *places), floating(x.dtype))
+
+
+_KERNEL = Attribute("ints", doc="the window's size on the spatial axes", minimum=1)
+REGISTRY.register(
+    Operator(
+        name="max_pool",
+        group="neural network",
+        inputs=("x",),
+        summary="The largest element in each window of (N, C, …); routes the gradient to it.",
+        infer=_pool_infer,
+        expand=_max_pool,
+        attributes={
+            "kernel_shape": _KERNEL,
+            "strides": _STRIDES,
+            "pads": _PADS,
+            "dilations": _DILATIONS,
+        },
+        formula="max over the window",
+        gradient_formula="g to the largest element of each window",
+        kinks="Of equal elements the first gets the gradient.",
+        pattern="router",
+        domain=Domain(
+            distinct=True,
+            examples=(
+                Example(((1, 2, 4, 4),), {"kernel_shape": [2, 2], "strides": [2, 2]}),
+                Example(((2, 1, 5),), {"kernel_shape": [3], "pads": [1, 1]}),
+            ),
+        ),
+    )
+)
+REGISTRY.register(
+    Operator(
+        name="average_pool",
+        group="neural network",
+        inputs=("x",),
+        summary="The mean of each window of (N, C, …).",
+        infer=_pool_infer,
+        expand=_average_pool,
+        attributes={
+            "kernel_shape": _KERNEL,
+            "strides": _STRIDES,
+            "pads": _PADS,
+            "count_include_pad": Attribute("bool", False, "whether the margin counts as elements"),
+        },
+        formula="mean over the window",
+        gradient_formula="g / n to every element of each window",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(((1, 2, 4, 4),), {"kernel_shape": [2, 2], "strides": [2, 2]}),
+                Example(((2, 1, 5),), {"kernel_shape": [3], "pads": [1, 1]}),
+                Example(
+                    ((2, 1, 5),), {"kernel_shape": [3], "pads": [1, 1], "count_include_pad": True}
+                ),
+            )
+        ),
+    )
+)
+
+
+def _batch_norm(xp: Any, x: Any, scale: Any, bias: Any, *statistics: Any, epsilon: float) -> Any:
+    over = (0, *range(2, x.ndim))
+    column = (-1, *(1,) * (x.ndim - 2))
+    if statistics:
+        mean, variance = (xp.reshape(one, shape=column) for one in statistics)
+    else:
+        mean = xp.mean(x, axis=over, keepdims=True)
+        variance = xp.mean(xp.square(x - mean), axis=over, keepdims=True)
+    normal = (x - mean) / xp.sqrt(variance + epsilon)
+    return normal * xp.reshape(scale, shape=column) + xp.reshape(bias, shape=column)
+
+
+def _batch_norm_infer(x: TensorSpec, *per_channel: TensorSpec, epsilon: float) -> TensorSpec:
+    if x.ndim < 2 or any(one.shape != x.shape[1:2] for one in per_channel):
+        raise OperatorError(
+            f"batch_norm wants (N, C, …) and vectors of its C, not {x.shape} and "
+            f"{per_channel[0].shape}",
+            shapes=(x.shape, *(one.shape for one in per_channel)),
+        )
+    if len(per_channel) == 3:
+        raise OperatorError("give both mean and variance, or neither", code="arity")
+    return TensorSpec(x.shape, floating(promote(x, *per_channel)))
+
+
+REGISTRY.register(
+    Operator(
+        name="batch_norm",
+        group="neural network",
+        inputs=("x", "scale", "bias", "mean", "variance"),
+        min_inputs=3,
+        summary="(N, C, …) brought to mean 0 and variance 1 per channel, then scaled and shifted; "
+        "by the batch's own statistics, or by a given mean and variance.",
+        infer=_batch_norm_infer,
+        expand=_batch_norm,
+        attributes={"epsilon": Attribute("float", 1e-5, "added to the variance")},
+        formula="scale * (x - mean) / sqrt(var + epsilon) + bias",
+        gradient_formula="through mean and variance too where they are the batch's",
+        domain=Domain(
+            ranges=((-2, 2), (0.5, 2), (-1, 1), (-1, 1), (0.5, 2)),
+            examples=(
+                Example(((4, 3), (3,), (3,))),
+                Example(((2, 3, 2, 2), (3,), (3,))),
+                Example(((4, 3), (3,), (3,), (3,), (3,))),
+            ),
+        ),
+    )
+)
+
+
+def _layer_norm(xp: Any, x: Any, *affine: Any, axis: int, epsilon: float) -> Any:
+    over = tuple(range(axis % x.ndim, x.ndim))
+    centred = x - xp.mean(x, axis=over, keepdims=True)
+    variance = xp.mean(xp.square(centred), axis=over, keepdims=True)
+    y = centred / xp.sqrt(variance + epsilon)
+    if affine:
+        y = y * affine[0]
+    return y + affine[1] if len(affine) > 1 else y
+
+
+def _layer_norm_infer(x: TensorSpec, *affine: TensorSpec, axis: int, epsilon: float) -> TensorSpec:
+    checked_axis(axis, x.ndim)
+    for one in affine:
+        if broadcast(x.shape, one.shape) != x.shape:
+            raise OperatorError(
+                f"{one.shape} does not broadcast to {x.shape}", shapes=(x.shape, one.shape)
+            )
+    return TensorSpec(x.shape, floating(promote(x, *affine)))
+
+
+REGISTRY.register(
+    Operator(
+        name="layer_norm",
+        group="neural network",
+        inputs=("x", "scale", "bias"),
+        min_inputs=1,
+        summary="Each row brought to mean 0 and variance 1, then scaled and shifted.",
+        infer=_layer_norm_infer,
+        expand=_layer_norm,
+        attributes={
+            "axis": Attribute("axis", -1, "the first of the axes that make a row"),
+            "epsilon": Attribute("float", 1e-5, "added to the variance"),
+        },
+        formula="scale * (x - mean) / sqrt(var + epsilon) + bias",
+        gradient_formula="through mean and variance too",
+        domain=Domain(
+            ranges=((-2, 2), (0.5, 2), (-1, 1)),
+            examples=(
+                Example(((3, 4), (4,), (4,))),
+                Example(((2, 3, 4),), {"axis": 1}),
+            ),
+        ),
+    )
+)
+
+
+def _dropout_infer(x: TensorSpec, mask: TensorSpec, *, ratio: float) -> TensorSpec:
+    if not 0 <= ratio < 1:
+        raise OperatorError("ratio is at least 0 and below 1", code="attribute")
+    return TensorSpec(broadcast(x.shape, mask.shape), floating(x.dtype))
+
+
+REGISTRY.register(
+    Operator(
+        name="dropout",
+        group="neural network",
+        inputs=("x", "mask"),
+        summary="The elements that a given mask keeps, scaled up for those it drops.",
+        infer=_dropout_infer,
+        expand=lambda xp, x, mask, *, ratio: x * mask / (1.0 - ratio),
+        attributes={"ratio": Attribute("float", 0.5, "the share that is dropped")},
+        formula="x * mask / (1 - ratio)",
+        gradient_formula="dx = g * mask / (1 - ratio)",
+        pattern="router",
+        domain=Domain(examples=(Example(((3, 4), (3, 4)), {}, ("float64", "bool")),)),
+    )
+)
+REGISTRY.register(
+    Operator(
+        name="embedding",
+        group="neural network",
+        inputs=("table", "indices"),
+        summary="The rows of a table that indices name.",
+        infer=lambda table, indices: TensorSpec((*indices.shape, *table.shape[1:]), table.dtype),
+        expand=lambda xp, table, indices: xp.take(table, indices, axis=0),
+        formula="table[indices]",
+        gradient_formula="dtable[indices] += g",
+        pattern="router",
+        domain=Domain(examples=(Example(((4, 3), (5,)), {}, ("float64", "int64"), 4),)),
     )
 )

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.operators._batch import shift_axis
 from service.engine.errors import OperatorError
+from service.engine.operators._batch import shift_axis
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
-from service.engine.shapes import checked_axes, floating, reduced
+from service.engine.shapes import checked_axes, checked_axis, floating, reduced
 
 AXIS = {
     "axis": Attribute("axes", None, "the axis or axes to reduce; null means all", nullable=True),
@@ -135,5 +135,253 @@ for _name, _function, _word in (("max", np.max, "largest"), ("min", np.min, "sma
             pattern="router",
             code=_code(_name),
             domain=Domain(distinct=True, examples=EXAMPLES),
+        )
+    )
+
+
+def _exclusive(xp: Any, x: Any, axis: int) -> Any:
+    """For every place the product of the elements before it along `axis`."""
+    size = x.shape[axis]
+    head = xp.slice(x, starts=(0,), stops=(size - 1,), axes=(axis,), steps=None)
+    shape = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
+    one = xp.cast(xp.broadcast_to(1.0, shape=shape), dtype=str(x.dtype))
+    return xp.concat(one, xp.cumulative_prod(head, axis=axis), axis=axis) if size > 1 else one
+
+
+def _products_of_others(xp: Any, x: Any, axis: int) -> Any:
+    """For every place the product of all other elements along `axis`: right with zeros too."""
+    before = _exclusive(xp, x, axis)
+    after = xp.flip(_exclusive(xp, xp.flip(x, axis=axis), axis), axis=axis)
+    return before * after
+
+
+def _prod_rule(xp: Any, g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    axes = checked_axes(axis, x.ndim)
+    if x.size == 0 or not axes:
+        return keep(xp, g, x, axis, keepdims)
+    # The reduced axes go to the end and become one.
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    order = (*rest, *axes)
+    moved = xp.permute_dims(x, axes=order)
+    flat = xp.reshape(moved, shape=(*(x.shape[i] for i in rest), -1))
+    others = _products_of_others(xp, flat, flat.ndim - 1)
+    back = xp.reshape(others, shape=moved.shape)
+    back = xp.permute_dims(back, axes=tuple(order.index(i) for i in range(x.ndim)))
+    return keep(xp, g, x, axis, keepdims) * back
+
+
+REGISTRY.register(
+    Operator(
+        name="prod",
+        batch=shift_axis("prod"),
+        group="reduction",
+        inputs=("x",),
+        summary="The product over axes.",
+        infer=_infer,
+        forward=np.prod,
+        vjp=(_prod_rule,),
+        attributes=AXIS,
+        flops=_flops,
+        formula="Π x",
+        gradient_formula="dx = g * the product of the others, right with zeros too",
+        pattern="switcher",
+        code=_code("prod"),
+        domain=Domain(
+            examples=(*EXAMPLES, Example(((1,),))),
+        ),
+    )
+)
+
+
+def _centred(xp: Any, x: Any, axis: Any) -> Any:
+    return x - xp.mean(x, axis=axis, keepdims=True)
+
+
+def _var(xp: Any, x: Any, *, axis: Any, keepdims: bool, correction: float) -> Any:
+    centred = _centred(xp, x, axis)
+    total = xp.sum(centred * centred, axis=axis, keepdims=keepdims)
+    return total / float(count(x, axis) - correction)
+
+
+def _std(xp: Any, x: Any, *, axis: Any, keepdims: bool, correction: float) -> Any:
+    return safe_sqrt(xp, _var(xp, x, axis=axis, keepdims=keepdims, correction=correction))
+
+
+def safe_sqrt(xp: Any, x: Any) -> Any:
+    """The root of a number that is never negative, with slope 0 at 0."""
+    positive = xp.greater(x, 0.0)
+    return xp.where(positive, xp.sqrt(xp.where(positive, x, 1.0)), x)
+
+
+def _infer_var(x: TensorSpec, *, axis: Any, keepdims: bool, correction: float) -> TensorSpec:
+    return _infer_float(x, axis=axis, keepdims=keepdims)
+
+
+_SPREAD = {**AXIS, "correction": Attribute("float", 0, "1 for the estimate from a sample")}
+_SPREAD_EXAMPLES = (
+    Example(((3, 4),)),
+    Example(((3, 4),), {"axis": 0, "correction": 1}),
+    Example(((2, 3, 2),), {"axis": [0, 2], "keepdims": True}),
+)
+REGISTRY.register(
+    Operator(
+        name="var",
+        group="reduction",
+        inputs=("x",),
+        summary="The variance over axes.",
+        infer=_infer_var,
+        expand=_var,
+        attributes=_SPREAD,
+        formula="Σ (x - mean)² / (n - correction)",
+        gradient_formula="dx = g * 2 * (x - mean) / (n - correction)",
+        domain=Domain(examples=_SPREAD_EXAMPLES),
+    )
+)
+REGISTRY.register(
+    Operator(
+        name="std",
+        group="reduction",
+        inputs=("x",),
+        summary="The standard deviation over axes.",
+        infer=_infer_var,
+        expand=_std,
+        attributes=_SPREAD,
+        formula="sqrt(Σ (x - mean)² / (n - correction))",
+        gradient_formula="dx = g * (x - mean) / ((n - correction) * y)",
+        kinks="The gradient where all elements are equal is 0.",
+        domain=Domain(examples=_SPREAD_EXAMPLES),
+    )
+)
+
+
+def _cumulative_infer(x: TensorSpec, *, axis: int) -> TensorSpec:
+    checked_axis(axis, x.ndim)
+    return TensorSpec(x.shape, "int64" if x.dtype in ("bool", "int32") else x.dtype)
+
+
+def _cumulative_sum_rule(xp: Any, g: Any, y: Any, x: Any, axis: int) -> Any:
+    return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
+
+
+def _cumulative_prod_rule(xp: Any, g: Any, y: Any, x: Any, axis: int) -> Any:
+    """dx[k] = Π_{j<k} x[j] · Σ_{i≥k} g[i] · Π_{k<j≤i} x[j], which divides by nothing."""
+    axis = axis % x.ndim
+    order = (*(i for i in range(x.ndim) if i != axis), axis)
+    back = tuple(order.index(i) for i in range(x.ndim))
+    x, g = xp.permute_dims(x, axes=order), xp.permute_dims(g, axes=order)
+    size = x.shape[-1]
+    rows = xp.expand_dims(x, axis=-2)
+    later = np.arange(size)[None, :] > np.arange(size)[:, None]
+    runs = xp.cumulative_prod(xp.where(later, rows, 1.0), axis=-1)
+    tails = xp.where(later | np.eye(size, dtype=bool), runs * xp.expand_dims(g, axis=-2), 0.0)
+    dx = _exclusive(xp, x, x.ndim - 1) * xp.sum(tails, axis=-1)
+    return xp.permute_dims(dx, axes=back)
+
+
+_ALONG = {"axis": Attribute("axis", -1, "the axis along which")}
+for _name, _function, _rule, _sign, _slope in (
+    ("sum", np.cumsum, _cumulative_sum_rule, "Σ", "dx[k] = Σ of g[i] for i >= k"),
+    ("prod", np.cumprod, _cumulative_prod_rule, "Π", "dx[k] = Σ of g[i] * Π x[j != k] for i >= k"),
+):
+    REGISTRY.register(
+        Operator(
+            name=f"cumulative_{_name}",
+            batch=shift_axis(f"cumulative_{_name}"),
+            group="reduction",
+            inputs=("x",),
+            summary=f"For every place the {_name} of the elements up to it along an axis.",
+            infer=_cumulative_infer,
+            forward=_function,
+            vjp=(_rule,),
+            attributes=_ALONG,
+            aliases=(f"cum{_name}",),
+            formula=f"y[i] = {_sign} x[j] for j <= i",
+            gradient_formula=_slope,
+            code=f"np.cum{_name}({{0}}, axis={{axis}})",
+            domain=Domain(
+                examples=(Example(((4,),)), Example(((3, 4),), {"axis": 0}), Example(((1,),)))
+            ),
+        )
+    )
+
+
+def _logsumexp(x: Any, *, axis: Any, keepdims: bool) -> Any:
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    total = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return total if keepdims else np.squeeze(total, axis=axis)[()]
+
+
+def _logsumexp_infer(x: TensorSpec, *, axis: Any, keepdims: bool) -> TensorSpec:
+    shape = _infer_extremum(x, axis=axis, keepdims=keepdims).shape
+    return TensorSpec(shape, floating(x.dtype))
+
+
+REGISTRY.register(
+    Operator(
+        name="logsumexp",
+        batch=shift_axis("logsumexp"),
+        group="reduction",
+        inputs=("x",),
+        summary="The logarithm of the sum of exponentials, without overflow.",
+        infer=_logsumexp_infer,
+        forward=_logsumexp,
+        vjp=(
+            lambda xp, g, y, x, axis, keepdims: (
+                keep(xp, g, x, axis, keepdims) * xp.exp(x - keep(xp, y, x, axis, keepdims))
+            ),
+        ),
+        attributes=AXIS,
+        flops=lambda x, **_: 3 * x.size,
+        formula="log Σ exp(x)",
+        gradient_formula="dx = g * softmax(x)",
+        domain=Domain(examples=EXAMPLES),
+    )
+)
+
+_WHICH = {
+    "axis": Attribute(
+        "axis", None, "the axis; null means the place in all elements", nullable=True
+    ),
+    "keepdims": Attribute("bool", False, "keep the reduced axes with size 1"),
+}
+
+
+def _which_infer(x: TensorSpec, *, axis: Any, keepdims: bool) -> TensorSpec:
+    return TensorSpec(_infer_extremum(x, axis=axis, keepdims=keepdims).shape, "int64")
+
+
+def _which_batch(name: str) -> Any:
+    def rule(xp: Any, flags: tuple[bool, ...], x: Any, *, axis: Any, keepdims: bool) -> Any:
+        function = getattr(xp, name)
+        if axis is not None:
+            return function(x, axis=axis % (x.ndim - 1) + 1, keepdims=keepdims)
+        flat = function(xp.reshape(x, shape=(x.shape[0], -1)), axis=1, keepdims=False)
+        shape = (x.shape[0], *(1,) * (x.ndim - 1)) if keepdims else (x.shape[0],)
+        return xp.reshape(flat, shape=shape)
+
+    return rule
+
+
+for _name, _which, _word in (("argmax", np.argmax, "largest"), ("argmin", np.argmin, "smallest")):
+    REGISTRY.register(
+        Operator(
+            name=_name,
+            batch=_which_batch(_name),
+            group="reduction",
+            inputs=("x",),
+            summary=f"The place of the {_word} element; the first one of equals.",
+            infer=_which_infer,
+            forward=_which,
+            vjp=(None,),
+            attributes=_WHICH,
+            flops=_flops,
+            formula=f"{_name} x",
+            gradient_formula="none",
+            differentiable=False,
+            code=_code(_name),
+            domain=Domain(
+                examples=(Example(((3, 4),)), Example(((3, 4),), {"axis": 0, "keepdims": True}))
+            ),
         )
     )

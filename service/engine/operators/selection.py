@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.errors import OperatorError
-from service.engine.registry import REGISTRY, Attribute, Domain, Operator, TensorSpec
+from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import broadcast, elementwise, elementwise_bool, promote, same
 
 
@@ -193,5 +193,49 @@ REGISTRY.register(
         gradient_formula="dx = g",
         pattern="distributor",
         code="{0}",
+    )
+)
+
+
+def _clip(x: Any, *, min: float | None, max: float | None) -> Any:
+    return np.clip(x, min, max) if min is not None or max is not None else x
+
+
+def _clip_rule(xp: Any, g: Any, y: Any, x: Any, min: float | None, max: float | None) -> Any:
+    if min is not None:
+        g = xp.where(xp.greater_equal(x, float(min)), g, 0.0)
+    if max is not None:
+        g = xp.where(xp.less_equal(x, float(max)), g, 0.0)
+    return g
+
+
+REGISTRY.register(
+    Operator(
+        name="clip",
+        group="selection",
+        inputs=("x",),
+        summary="The input kept between two bounds; either may be left out.",
+        infer=same,
+        forward=_clip,
+        vjp=(_clip_rule,),
+        attributes={
+            "min": Attribute("float", None, "the lower bound", nullable=True),
+            "max": Attribute("float", None, "the upper bound", nullable=True),
+        },
+        elementwise=True,
+        formula="min(max(x, lower), upper)",
+        gradient_formula="dx = g between the bounds, 0 outside",
+        kinks="The slope at a bound is 1.",
+        aliases=("clamp",),
+        pattern="router",
+        code="np.clip({0}, {min}, {max})",
+        domain=Domain(
+            avoid=(-0.5, 0.7),
+            examples=(
+                Example(((5,),), {"min": -0.5, "max": 0.7}),
+                Example(((2, 3),), {"min": -0.5}),
+                Example(((),), {"max": 0.7}),
+            ),
+        ),
     )
 )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.operators._batch import behind, native, with_shape
 from service.engine.errors import OperatorError, Shape
+from service.engine.operators._batch import behind, native, with_shape
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import broadcast, checked_axes, checked_axis
 
@@ -252,5 +252,272 @@ REGISTRY.register(
         aliases=("astype",),
         code="np.asarray({0}).astype(np.{dtype})",
         domain=Domain(examples=(Example(((2, 3),), {"dtype": "float64"}),)),
+    )
+)
+
+
+def _checked_order(axes: Shape, ndim: int) -> Shape:
+    order = checked_axes(tuple(axes), ndim)
+    if len(order) != ndim:
+        raise OperatorError(f"{tuple(axes)} is no order of {ndim} axes", code="attribute")
+    return order
+
+
+def _permute_infer(x: TensorSpec, *, axes: Shape) -> TensorSpec:
+    return TensorSpec(tuple(x.shape[i] for i in _checked_order(axes, x.ndim)), x.dtype)
+
+
+def _permute_rule(xp: Any, g: Any, y: Any, x: Any, axes: Shape) -> Any:
+    order = [axis % x.ndim for axis in axes]
+    return xp.permute_dims(g, axes=tuple(order.index(i) for i in range(x.ndim)))
+
+
+REGISTRY.register(
+    Operator(
+        name="permute_dims",
+        batch=lambda xp, flags, x, axes: xp.permute_dims(
+            x, axes=(0, *behind(tuple(axes), x.ndim - 1))
+        ),
+        group="shape",
+        inputs=("x",),
+        summary="The axes in another order.",
+        infer=_permute_infer,
+        forward=lambda x, *, axes: np.transpose(x, axes),
+        vjp=(_permute_rule,),
+        attributes={"axes": Attribute("ints", doc="the old axes in their new order")},
+        flops=_no_flops,
+        formula="x with its axes reordered",
+        gradient_formula="dx = g with its axes put back",
+        aliases=("permute",),
+        code="np.transpose({0}, {axes})",
+        domain=Domain(
+            examples=(
+                Example(((2, 3, 4),), {"axes": [2, 0, 1]}),
+                Example(((2, 3),), {"axes": [-1, 0]}),
+            )
+        ),
+    )
+)
+
+
+def _flip_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
+    checked_axes(axis, x.ndim)
+    return x
+
+
+REGISTRY.register(
+    Operator(
+        name="flip",
+        batch=lambda xp, flags, x, axis: xp.flip(x, axis=behind(axis, x.ndim - 1)),
+        group="shape",
+        inputs=("x",),
+        summary="The elements in reverse order along axes.",
+        infer=_flip_infer,
+        forward=lambda x, *, axis: np.flip(x, axis),
+        vjp=(lambda xp, g, y, x, axis: xp.flip(g, axis=axis),),
+        attributes={"axis": Attribute("axes", None, "the axes; null means all", nullable=True)},
+        flops=_no_flops,
+        formula="x[::-1]",
+        gradient_formula="dx = g[::-1]",
+        code="np.flip({0}, {axis})",
+        domain=Domain(examples=(Example(((2, 3),)), Example(((4, 3),), {"axis": 0}))),
+    )
+)
+
+
+def _roll_infer(x: TensorSpec, *, shift: int, axis: int) -> TensorSpec:
+    checked_axis(axis, x.ndim)
+    return x
+
+
+REGISTRY.register(
+    Operator(
+        name="roll",
+        batch=lambda xp, flags, x, shift, axis: xp.roll(
+            x, shift=shift, axis=behind(axis, x.ndim - 1)
+        ),
+        group="shape",
+        inputs=("x",),
+        summary="The elements moved along an axis; what falls off the end comes in at the front.",
+        infer=_roll_infer,
+        forward=lambda x, *, shift, axis: np.roll(x, shift, axis),
+        vjp=(lambda xp, g, y, x, shift, axis: xp.roll(g, shift=-shift, axis=axis),),
+        attributes={
+            "shift": Attribute("int", doc="by how many places"),
+            "axis": Attribute("axis", -1, "the axis along which"),
+        },
+        flops=_no_flops,
+        formula="y[i + shift] = x[i]",
+        gradient_formula="dx[i] = g[i + shift]",
+        code="np.roll({0}, {shift}, {axis})",
+        domain=Domain(
+            examples=(
+                Example(((5,),), {"shift": 2}),
+                Example(((2, 3),), {"shift": -1, "axis": 0}),
+            )
+        ),
+    )
+)
+
+
+def _moveaxis_order(ndim: int, source: int, destination: int) -> Shape:
+    source, destination = checked_axis(source, ndim), checked_axis(destination, ndim)
+    order = [i for i in range(ndim) if i != source]
+    order.insert(destination, source)
+    return tuple(order)
+
+
+REGISTRY.register(
+    Operator(
+        name="moveaxis",
+        group="shape",
+        inputs=("x",),
+        summary="One axis put at another place; the others stay in order.",
+        infer=lambda x, *, source, destination: TensorSpec(
+            tuple(x.shape[i] for i in _moveaxis_order(x.ndim, source, destination)), x.dtype
+        ),
+        expand=lambda xp, x, *, source, destination: xp.permute_dims(
+            x, axes=_moveaxis_order(x.ndim, source, destination)
+        ),
+        attributes={
+            "source": Attribute("axis", doc="the axis to move"),
+            "destination": Attribute("axis", doc="where it goes"),
+        },
+        formula="x with an axis moved",
+        gradient_formula="dx = g with the axis put back",
+        domain=Domain(examples=(Example(((2, 3, 4),), {"source": 0, "destination": -1}),)),
+    )
+)
+
+
+def _pad_widths(pads: Shape, ndim: int) -> list[tuple[int, int]]:
+    if len(pads) != 2 * ndim:
+        raise OperatorError(
+            f"a tensor of {ndim} dimensions wants {2 * ndim} pads, here {len(pads)}",
+            code="attribute",
+            hint="first all that go in front, then all that go behind",
+        )
+    return list(zip(pads[:ndim], pads[ndim:], strict=True))
+
+
+REGISTRY.register(
+    Operator(
+        name="pad",
+        batch=lambda xp, flags, x, pads, value: xp.pad(
+            x, pads=(0, *pads[: len(pads) // 2], 0, *pads[len(pads) // 2 :]), value=value
+        ),
+        group="shape",
+        inputs=("x",),
+        summary="The tensor with a margin of one value around it.",
+        infer=lambda x, *, pads, value: TensorSpec(
+            tuple(
+                low + size + high
+                for size, (low, high) in zip(x.shape, _pad_widths(pads, x.ndim), strict=True)
+            ),
+            x.dtype,
+        ),
+        forward=lambda x, *, pads, value: np.pad(
+            x, _pad_widths(pads, np.ndim(x)), constant_values=value
+        ),
+        vjp=(
+            lambda xp, g, y, x, pads, value: xp.slice(
+                g,
+                starts=tuple(pads[: x.ndim]),
+                stops=tuple(low + n for low, n in zip(pads[: x.ndim], x.shape, strict=True)),
+                axes=None,
+                steps=None,
+            ),
+        ),
+        attributes={
+            "pads": Attribute(
+                "ints", doc="widths: all in front of the axes, then all behind", minimum=0
+            ),
+            "value": Attribute("number", 0.0, "what the margin holds"),
+        },
+        flops=_no_flops,
+        formula="x with a margin",
+        gradient_formula="dx = g without the margin",
+        domain=Domain(
+            examples=(
+                Example(((2, 3),), {"pads": [1, 0, 0, 2]}),
+                Example(((3,),), {"pads": [1, 1], "value": 5.0}),
+            )
+        ),
+    )
+)
+
+
+def _repeat(xp: Any, x: Any, *, repeats: int, axis: int) -> Any:
+    axis = axis % x.ndim
+    wide = xp.expand_dims(x, axis=axis + 1)
+    shape = (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])
+    whole = (*x.shape[:axis], x.shape[axis] * repeats, *x.shape[axis + 1 :])
+    return xp.reshape(xp.broadcast_to(wide, shape=shape), shape=whole)
+
+
+def _repeat_infer(x: TensorSpec, *, repeats: int, axis: int) -> TensorSpec:
+    axis = checked_axis(axis, x.ndim)
+    whole = (*x.shape[:axis], x.shape[axis] * repeats, *x.shape[axis + 1 :])
+    return TensorSpec(whole, x.dtype)
+
+
+REGISTRY.register(
+    Operator(
+        name="repeat",
+        group="shape",
+        inputs=("x",),
+        summary="Every element several times in a row along an axis.",
+        infer=_repeat_infer,
+        expand=_repeat,
+        attributes={
+            "repeats": Attribute("int", doc="how often each", minimum=1),
+            "axis": Attribute("axis", 0, "the axis along which"),
+        },
+        formula="x0 x0 x1 x1 …",
+        gradient_formula="dx = the sum of g over the copies",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(((3,),), {"repeats": 2}),
+                Example(((2, 3),), {"repeats": 3, "axis": -1}),
+            )
+        ),
+    )
+)
+
+
+def _tile_shapes(shape: Shape, repeats: Shape) -> tuple[Shape, Shape, Shape]:
+    rank = max(len(shape), len(repeats))
+    sizes = (1,) * (rank - len(shape)) + shape
+    counts = (1,) * (rank - len(repeats)) + tuple(repeats)
+    between = tuple(n for size in sizes for n in (1, size))
+    spread = tuple(n for pair in zip(counts, sizes, strict=True) for n in pair)
+    return between, spread, tuple(a * b for a, b in zip(counts, sizes, strict=True))
+
+
+def _tile(xp: Any, x: Any, *, repeats: Shape) -> Any:
+    between, spread, whole = _tile_shapes(tuple(x.shape), repeats)
+    wide = xp.broadcast_to(xp.reshape(x, shape=between), shape=spread)
+    return xp.reshape(wide, shape=whole)
+
+
+REGISTRY.register(
+    Operator(
+        name="tile",
+        group="shape",
+        inputs=("x",),
+        summary="The whole tensor several times side by side.",
+        infer=lambda x, *, repeats: TensorSpec(_tile_shapes(x.shape, repeats)[2], x.dtype),
+        expand=_tile,
+        attributes={"repeats": Attribute("ints", doc="how often along each axis", minimum=0)},
+        formula="x x …",
+        gradient_formula="dx = the sum of g over the copies",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(((3,),), {"repeats": [2]}),
+                Example(((2, 3),), {"repeats": [2, 1, 2]}),
+            )
+        ),
     )
 )

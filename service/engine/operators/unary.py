@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from service.engine.operators._define import unary
 from service.engine.shapes import same
+
+_LN2, _LN10 = math.log(2.0), math.log(10.0)
+_TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
 
 unary(
     "exp",
@@ -103,4 +107,188 @@ unary(
     summary="The hyperbolic tangent.",
     formula="tanh(x)",
     gradient="dx = g * (1 - y**2), computed as 4 * sigmoid(2x) * sigmoid(-2x)",
+)
+unary(
+    "exp2",
+    np.exp2,
+    lambda xp, g, y, x: g * (y * _LN2),
+    summary="2 to the power of the input.",
+    formula="2**x",
+    gradient="dx = g * y * ln 2",
+)
+unary(
+    "expm1",
+    np.expm1,
+    lambda xp, g, y, x: g * xp.exp(x),
+    scalar=math.expm1,
+    summary="exp(x) - 1, exact near 0.",
+    formula="exp(x) - 1",
+    gradient="dx = g * exp(x)",
+)
+unary(
+    "log1p",
+    np.log1p,
+    lambda xp, g, y, x: g / (1.0 + x),
+    scalar=math.log1p,
+    summary="log(1 + x), exact near 0.",
+    formula="log(1 + x)",
+    gradient="dx = g / (1 + x)",
+    interval=(-0.6, 2.0),
+)
+unary(
+    "log2",
+    np.log2,
+    lambda xp, g, y, x: g / (x * _LN2),
+    scalar=math.log2,
+    summary="The logarithm to base 2.",
+    formula="log2(x)",
+    gradient="dx = g / (x * ln 2)",
+    interval=(0.3, 3.0),
+)
+unary(
+    "log10",
+    np.log10,
+    lambda xp, g, y, x: g / (x * _LN10),
+    scalar=math.log10,
+    summary="The logarithm to base 10.",
+    formula="log10(x)",
+    gradient="dx = g / (x * ln 10)",
+    interval=(0.3, 3.0),
+)
+for _name, _function, _what in (
+    ("floor", np.floor, "The greatest integer that is not above the input."),
+    ("ceil", np.ceil, "The least integer that is not below the input."),
+    ("round", np.round, "The nearest integer; halves go to the even one."),
+):
+    unary(
+        _name,
+        _function,
+        None,
+        differentiable=False,
+        infer=same,
+        summary=_what,
+        formula=f"{_name}(x)",
+        gradient="dx = 0",
+        kinks="The slope is 0 everywhere, at the jumps too.",
+        avoid=(-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0),
+    )
+unary(
+    "tan",
+    np.tan,
+    lambda xp, g, y, x: g * (1.0 + y * y),
+    scalar=math.tan,
+    summary="The tangent of an angle in radians.",
+    formula="tan(x)",
+    gradient="dx = g * (1 + y**2)",
+    interval=(-1.2, 1.2),
+)
+unary(
+    "asin",
+    np.arcsin,
+    lambda xp, g, y, x: g / xp.sqrt((1.0 - x) * (1.0 + x)),
+    scalar=math.asin,
+    summary="The angle whose sine is the input.",
+    formula="asin(x)",
+    gradient="dx = g / sqrt(1 - x**2)",
+    interval=(-0.8, 0.8),
+    aliases=("arcsin",),
+    code="np.arcsin({0})",
+)
+unary(
+    "acos",
+    np.arccos,
+    lambda xp, g, y, x: -g / xp.sqrt((1.0 - x) * (1.0 + x)),
+    scalar=math.acos,
+    summary="The angle whose cosine is the input.",
+    formula="acos(x)",
+    gradient="dx = -g / sqrt(1 - x**2)",
+    interval=(-0.8, 0.8),
+    aliases=("arccos",),
+    code="np.arccos({0})",
+)
+unary(
+    "atan",
+    np.arctan,
+    lambda xp, g, y, x: g / (1.0 + x * x),
+    scalar=math.atan,
+    summary="The angle whose tangent is the input.",
+    formula="atan(x)",
+    gradient="dx = g / (1 + x**2)",
+    aliases=("arctan",),
+    code="np.arctan({0})",
+)
+unary(
+    "sinh",
+    np.sinh,
+    lambda xp, g, y, x: g * xp.cosh(x),
+    scalar=math.sinh,
+    summary="The hyperbolic sine.",
+    formula="sinh(x)",
+    gradient="dx = g * cosh(x)",
+)
+unary(
+    "cosh",
+    np.cosh,
+    lambda xp, g, y, x: g * xp.sinh(x),
+    scalar=math.cosh,
+    summary="The hyperbolic cosine.",
+    formula="cosh(x)",
+    gradient="dx = g * sinh(x)",
+)
+unary(
+    "asinh",
+    np.arcsinh,
+    lambda xp, g, y, x: g / xp.sqrt(1.0 + x * x),
+    scalar=math.asinh,
+    summary="The inverse of sinh.",
+    formula="asinh(x)",
+    gradient="dx = g / sqrt(1 + x**2)",
+    aliases=("arcsinh",),
+    code="np.arcsinh({0})",
+)
+unary(
+    "acosh",
+    np.arccosh,
+    lambda xp, g, y, x: g / (xp.sqrt(x - 1.0) * xp.sqrt(x + 1.0)),
+    scalar=math.acosh,
+    summary="The inverse of cosh, for inputs of at least 1.",
+    formula="acosh(x)",
+    gradient="dx = g / sqrt(x**2 - 1)",
+    interval=(1.3, 3.0),
+    aliases=("arccosh",),
+    code="np.arccosh({0})",
+)
+unary(
+    "atanh",
+    np.arctanh,
+    lambda xp, g, y, x: g / ((1.0 - x) * (1.0 + x)),
+    scalar=math.atanh,
+    summary="The inverse of tanh, for inputs between -1 and 1.",
+    formula="atanh(x)",
+    gradient="dx = g / (1 - x**2)",
+    interval=(-0.8, 0.8),
+    aliases=("arctanh",),
+    code="np.arctanh({0})",
+)
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def erf(x: Any) -> Any:
+    """The error function; NumPy has none, so that of the C library element by element."""
+    array = np.asarray(x)
+    kind = array.dtype if array.dtype.kind == "f" else np.float64
+    return np.asarray(_erf(array), dtype=kind)[()]
+
+
+unary(
+    "erf",
+    erf,
+    lambda xp, g, y, x: g * (_TWO_OVER_ROOT_PI * xp.exp(-x * x)),
+    scalar=math.erf,
+    summary="The error function.",
+    formula="erf(x)",
+    gradient="dx = g * 2 / sqrt(π) * exp(-x**2)",
+    code="np.vectorize(math.erf)({0})",
 )

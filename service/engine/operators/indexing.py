@@ -1,0 +1,427 @@
+"""Taking parts of tensors, and the adjoints that put them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from service.engine.errors import OperatorError, Shape
+from service.engine.operators._batch import spread
+from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.shapes import broadcast, checked_axis
+
+_SLICE = {
+    "starts": Attribute("ints", doc="the first index on each axis"),
+    "stops": Attribute("ints", doc="the index before which to stop; beyond the end is the end"),
+    "axes": Attribute("ints", None, "which axes; null means the first ones", nullable=True),
+    "steps": Attribute("ints", None, "the step on each axis; null means 1", nullable=True),
+}
+
+
+def _no_flops(*_: TensorSpec, **__: Any) -> int:
+    return 0
+
+
+def _slices(ndim: int, starts: Any, stops: Any, axes: Any, steps: Any) -> tuple[slice, ...]:
+    """One slice per axis; OperatorError when the lists do not fit together."""
+    axes = tuple(range(len(starts))) if axes is None else axes
+    steps = (1,) * len(starts) if steps is None else steps
+    if not len(starts) == len(stops) == len(axes) == len(steps):
+        raise OperatorError("starts, stops, axes and steps differ in length", code="attribute")
+    out = [slice(None)] * ndim
+    for start, stop, axis, step in zip(starts, stops, axes, steps, strict=True):
+        if step == 0:
+            raise OperatorError("a step of 0 leads nowhere", code="attribute")
+        # A negative step that runs off the front has no stop that could be written as an index.
+        end = None if step < 0 and stop < -(10**9) else stop
+        out[checked_axis(axis, ndim)] = slice(start, end, step)
+    return tuple(out)
+
+
+def _sliced_shape(shape: Shape, slices: tuple[slice, ...]) -> Shape:
+    return tuple(len(range(*one.indices(size))) for one, size in zip(slices, shape, strict=True))
+
+
+def _moved_axes(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Slice attributes for tensors with one more axis in front."""
+    ndim = attrs.pop("ndim")
+    axes = attrs["axes"]
+    axes = range(len(attrs["starts"])) if axes is None else axes
+    return {**attrs, "axes": tuple(axis % ndim + 1 for axis in axes)}
+
+
+REGISTRY.register(
+    Operator(
+        name="slice",
+        group="indexing",
+        inputs=("x",),
+        summary="A part of a tensor, by first index, stop and step on some axes.",
+        infer=lambda x, **attrs: TensorSpec(
+            _sliced_shape(x.shape, _slices(x.ndim, **attrs)), x.dtype
+        ),
+        forward=lambda x, **attrs: x[_slices(x.ndim, **attrs)],
+        vjp=(lambda xp, g, y, x, **attrs: xp.slice_into(g, shape=x.shape, **attrs),),
+        batch=lambda xp, flags, x, **attrs: xp.slice(
+            x, **_moved_axes({**attrs, "ndim": x.ndim - 1})
+        ),
+        attributes=_SLICE,
+        flops=_no_flops,
+        formula="x[start:stop:step, ...]",
+        gradient_formula="dx = g in its place, zeros around",
+        pattern="router",
+        code=lambda x, **attrs: f"{x}[{_written(**attrs)}]",
+        domain=Domain(
+            examples=(
+                Example(((5, 4),), {"starts": [1], "stops": [4]}),
+                Example(((5, 4),), {"starts": [0, -3], "stops": [99, -1], "axes": [0, 1]}),
+                Example(((7,),), {"starts": [6], "stops": [0], "axes": [0], "steps": [-2]}),
+                Example(((2, 6),), {"starts": [1], "stops": [6], "axes": [-1], "steps": [2]}),
+            )
+        ),
+    )
+)
+
+
+def _written(starts: Any, stops: Any, axes: Any, steps: Any) -> str:
+    """The slices as Python writes them."""
+    axes = range(len(starts)) if axes is None else axes
+    steps = (1,) * len(starts) if steps is None else steps
+    by_axis = dict(zip(axes, zip(starts, stops, steps, strict=True), strict=True))
+    if any(axis < 0 for axis in by_axis):
+        by_axis = {axis + 64: part for axis, part in by_axis.items()}
+    parts = []
+    for axis in range(min(by_axis, default=0), max(by_axis, default=-1) + 1):
+        start, stop, step = by_axis.get(axis, (0, 2**62, 1))
+        first = "" if start == 0 and step > 0 else str(start)
+        last = "" if abs(stop) > 10**9 else str(stop)
+        parts.append(f"{first}:{last}" + (f":{step}" if step != 1 else ""))
+    lowest = min(by_axis, default=0)
+    if lowest >= 32:
+        return "..., " + ", ".join(parts) + ", :" * (63 - max(by_axis))
+    return ", ".join([":"] * lowest + parts)
+
+
+def _slice_into(x: Any, *, shape: Shape, **attrs: Any) -> Any:
+    whole = np.zeros(shape, np.asarray(x).dtype)
+    whole[_slices(len(shape), **attrs)] = x
+    return whole
+
+
+def _slice_into_infer(x: TensorSpec, *, shape: Shape, **attrs: Any) -> TensorSpec:
+    shape = tuple(shape)
+    if any(size < 0 for size in shape):
+        raise OperatorError(f"{shape} is no shape", shapes=(shape,))
+    part = _sliced_shape(shape, _slices(len(shape), **attrs))
+    if part != x.shape:
+        raise OperatorError(f"{x.shape} does not fill the part {part}", shapes=(x.shape, part))
+    return TensorSpec(shape, x.dtype)
+
+
+REGISTRY.register(
+    Operator(
+        name="slice_into",
+        group="indexing",
+        inputs=("x",),
+        summary="Zeros of a shape with the input at the place that slice would take: its adjoint.",
+        infer=_slice_into_infer,
+        forward=_slice_into,
+        vjp=(lambda xp, g, y, x, shape, **attrs: xp.slice(g, **attrs),),
+        batch=lambda xp, flags, x, shape, **attrs: xp.slice_into(
+            x, shape=(x.shape[0], *shape), **_moved_axes({**attrs, "ndim": len(shape)})
+        ),
+        attributes={"shape": Attribute("ints", doc="the shape of the result"), **_SLICE},
+        flops=_no_flops,
+        formula="zeros; y[start:stop:step] = x",
+        gradient_formula="dx = g[start:stop:step]",
+        domain=Domain(
+            examples=(
+                Example(((3, 4),), {"shape": [5, 4], "starts": [1], "stops": [4]}),
+                Example(
+                    ((3,),),
+                    {"shape": [7], "starts": [6], "stops": [0], "axes": [0], "steps": [-2]},
+                ),
+            )
+        ),
+    )
+)
+
+
+def as_index(indices: Any, size: int) -> Any:
+    """`indices` as int64 within `size`; OperatorError for one that is no integer or outside."""
+    given = np.asarray(indices)
+    index = given.astype(np.int64)
+    if not np.array_equal(index, given):
+        raise OperatorError("the indices must be integers", code="dtype")
+    if index.size and (index.min() < -size or index.max() >= size):
+        raise OperatorError(
+            f"an index is out of range: an axis of {size} has -{size} to {size - 1}",
+            code="shape_mismatch",
+        )
+    return index
+
+
+_AXIS = {"axis": Attribute("axis", 0, "the axis that the indices count along")}
+
+
+def _take_infer(x: TensorSpec, indices: TensorSpec, *, axis: int) -> TensorSpec:
+    axis = checked_axis(axis, x.ndim)
+    return TensorSpec(x.shape[:axis] + indices.shape + x.shape[axis + 1 :], x.dtype)
+
+
+def _take_rule(xp: Any, g: Any, y: Any, x: Any, indices: Any, axis: int) -> Any:
+    blank = xp.broadcast_to(0.0, shape=x.shape)
+    return xp.index_add(xp.cast(blank, dtype=str(x.dtype)), indices, g, axis=axis)
+
+
+def _offset(xp: Any, indices: Any, size: int) -> Any:
+    """Batched indices into an axis of `size`, as indices into the batch's rows end to end."""
+    steps = np.arange(indices.shape[0]) * size
+    wrapped = xp.where(xp.less(indices, 0), indices + size, indices)
+    return wrapped + steps.reshape(-1, *(1,) * (indices.ndim - 1))
+
+
+def _to_front(xp: Any, x: Any, axis: int) -> Any:
+    """A batched tensor with axis `axis` of its points right behind the batch axis, both joined."""
+    order = [0, axis + 1, *(i for i in range(1, x.ndim) if i != axis + 1)]
+    moved = xp.permute_dims(x, axes=order)
+    return xp.reshape(moved, shape=(moved.shape[0] * moved.shape[1], *moved.shape[2:]))
+
+
+def _take_batch(xp: Any, flags: tuple[bool, ...], x: Any, indices: Any, *, axis: int) -> Any:
+    axis = axis % (x.ndim - flags[0])
+    if not flags[1]:
+        return xp.take(x, indices, axis=axis + 1)
+    if not flags[0]:
+        taken = xp.take(x, indices, axis=axis)
+        places = list(range(taken.ndim))
+        return xp.permute_dims(taken, axes=[axis, *places[:axis], *places[axis + 1 :]])
+    rows = _to_front(xp, x, axis)
+    taken = xp.take(rows, _offset(xp, indices, x.shape[axis + 1]), axis=0)
+    k = indices.ndim  # batch, k - 1 index axes, then the rest of x: put `axis` axes before these
+    order = [0, *range(k, k + axis), *range(1, k), *range(k + axis, taken.ndim)]
+    return xp.permute_dims(taken, axes=order)
+
+
+REGISTRY.register(
+    Operator(
+        name="take",
+        group="indexing",
+        inputs=("x", "indices"),
+        summary="The rows (along an axis) that indices name; one may be taken often.",
+        infer=_take_infer,
+        forward=lambda x, indices, *, axis: np.take(x, as_index(indices, x.shape[axis]), axis=axis),
+        vjp=(_take_rule, None),
+        batch=_take_batch,
+        attributes=_AXIS,
+        flops=_no_flops,
+        formula="x[indices]",
+        gradient_formula="dx[indices] += g",
+        aliases=("gather",),
+        pattern="router",
+        code="np.take({0}, {1}, axis={axis})",
+        domain=Domain(
+            examples=(
+                Example(((4, 3), (5,)), {}, ("float64", "int64"), 4),
+                Example(((4, 3), (2, 2)), {"axis": 1}, ("float64", "int64"), 3),
+                Example(((4,), ()), {}, ("float64", "int64"), 4),
+            )
+        ),
+    )
+)
+
+
+def _index_add(x: Any, indices: Any, updates: Any, *, axis: int) -> Any:
+    index = as_index(indices, x.shape[axis])
+    whole = np.moveaxis(np.array(x), axis, 0)
+    behind = axis % x.ndim
+    moved = np.moveaxis(updates, range(behind, behind + index.ndim), range(index.ndim))
+    np.add.at(whole, index, moved)
+    return np.moveaxis(whole, 0, axis)
+
+
+def _index_add_infer(
+    x: TensorSpec, indices: TensorSpec, updates: TensorSpec, *, axis: int
+) -> TensorSpec:
+    wanted = _take_infer(x, indices, axis=axis).shape
+    if updates.shape != wanted:
+        raise OperatorError(
+            f"the updates have shape {updates.shape}, these indices want {wanted}",
+            shapes=(updates.shape, wanted),
+        )
+    return x
+
+
+def _index_add_batch(
+    xp: Any, flags: tuple[bool, ...], x: Any, indices: Any, updates: Any, *, axis: int
+) -> Any:
+    axis = axis % (x.ndim - flags[0])
+    x, indices, updates = spread(xp, flags, (x, indices, updates))
+    k = indices.ndim - 1
+    rows = _to_front(xp, x, axis)
+    order = [0, *range(1 + axis, 1 + axis + k), *range(1, 1 + axis)]
+    order += range(1 + axis + k, updates.ndim)
+    added = xp.index_add(
+        rows, _offset(xp, indices, x.shape[axis + 1]), xp.permute_dims(updates, axes=order), axis=0
+    )
+    apart = xp.reshape(added, shape=(x.shape[0], x.shape[axis + 1], *added.shape[1:]))
+    back = [0, *range(2, 2 + axis), 1, *range(2 + axis, apart.ndim)]
+    return xp.permute_dims(apart, axes=back)
+
+
+REGISTRY.register(
+    Operator(
+        name="index_add",
+        group="indexing",
+        inputs=("x", "indices", "updates"),
+        summary="Updates added to the rows (along an axis) that indices name: the adjoint of take.",
+        infer=_index_add_infer,
+        forward=_index_add,
+        vjp=(
+            lambda xp, g, y, x, i, u, axis: g,
+            None,
+            lambda xp, g, y, x, i, u, axis: xp.take(g, i, axis=axis),
+        ),
+        batch=_index_add_batch,
+        attributes=_AXIS,
+        formula="y = x; y[indices] += updates",
+        gradient_formula="dx = g, dupdates = g[indices]",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(((4, 3), (5,), (5, 3)), {}, ("float64", "int64", "float64"), 4),
+                Example(((4, 3), (2,), (4, 2)), {"axis": 1}, ("float64", "int64", "float64"), 3),
+            )
+        ),
+    )
+)
+
+
+def _along_infer(x: TensorSpec, indices: TensorSpec, *, axis: int) -> TensorSpec:
+    axis = checked_axis(axis, x.ndim)
+    if indices.ndim != x.ndim:
+        raise OperatorError(
+            f"indices {indices.shape} must have as many dimensions as the tensor {x.shape}",
+            shapes=(x.shape, indices.shape),
+        )
+    shape = list(broadcast(_but(x.shape, axis), _but(indices.shape, axis)))
+    shape[axis] = indices.shape[axis]
+    return TensorSpec(tuple(shape), x.dtype)
+
+
+def _but(shape: Shape, axis: int) -> Shape:
+    return (*shape[:axis], 1, *shape[axis + 1 :])
+
+
+def _spread_along(x: Any, indices: Any, axis: int) -> tuple[Any, Any]:
+    """Both broadcast to each other on all axes but `axis`."""
+    lead = np.broadcast_shapes(_but(x.shape, axis), _but(indices.shape, axis))
+    shapes = []
+    for shape in (x.shape, indices.shape):
+        full = list(lead)
+        full[axis] = shape[axis]
+        shapes.append(tuple(full))
+    return np.broadcast_to(x, shapes[0]), np.broadcast_to(indices, shapes[1])
+
+
+def _take_along(x: Any, indices: Any, *, axis: int) -> Any:
+    axis = axis % x.ndim
+    x, index = _spread_along(x, as_index(indices, x.shape[axis]), axis)
+    return np.take_along_axis(x, index, axis=axis)
+
+
+def _take_along_rule(xp: Any, g: Any, y: Any, x: Any, indices: Any, axis: int) -> Any:
+    axis = axis % x.ndim
+    shape = list(y.shape)
+    shape[axis] = x.shape[axis]
+    blank = xp.cast(xp.broadcast_to(0.0, shape=tuple(shape)), dtype=str(x.dtype))
+    return xp.scatter_add(blank, indices, g, axis=axis)
+
+
+def _along_batch(name: str) -> Any:
+    def rule(xp: Any, flags: tuple[bool, ...], *inputs: Any, axis: int) -> Any:
+        ndim = inputs[0].ndim - flags[0]
+        return getattr(xp, name)(*spread(xp, flags, inputs), axis=axis % ndim + 1)
+
+    return rule
+
+
+REGISTRY.register(
+    Operator(
+        name="take_along_axis",
+        group="indexing",
+        inputs=("x", "indices"),
+        summary="For every place the element that the index there names, along an axis.",
+        infer=_along_infer,
+        forward=_take_along,
+        vjp=(_take_along_rule, None),
+        batch=_along_batch("take_along_axis"),
+        attributes={"axis": Attribute("axis", -1, "the axis that the indices count along")},
+        flops=_no_flops,
+        formula="x[i, index[i, j]]",
+        gradient_formula="dx[i, index[i, j]] += g[i, j]",
+        pattern="router",
+        code="np.take_along_axis({0}, {1}, axis={axis})",
+        domain=Domain(
+            examples=(
+                Example(((4, 3), (4, 2)), {"axis": 1}, ("float64", "int64"), 3),
+                Example(((4, 3), (2, 3)), {"axis": 0}, ("float64", "int64"), 4),
+            )
+        ),
+    )
+)
+
+
+def _scatter_add(x: Any, indices: Any, updates: Any, *, axis: int) -> Any:
+    axis = axis % x.ndim
+    index = np.broadcast_to(as_index(indices, x.shape[axis]), np.shape(updates))
+    places = list(np.indices(index.shape, sparse=True))
+    places[axis] = index
+    whole = np.array(x)
+    np.add.at(whole, tuple(places), updates)
+    return whole
+
+
+def _scatter_infer(
+    x: TensorSpec, indices: TensorSpec, updates: TensorSpec, *, axis: int
+) -> TensorSpec:
+    axis = checked_axis(axis, x.ndim)
+    fits = (
+        updates.ndim == x.ndim == indices.ndim
+        and _but(updates.shape, axis) == _but(x.shape, axis)
+        and broadcast(indices.shape, updates.shape) == updates.shape
+    )
+    if not fits:
+        raise OperatorError(
+            f"updates {updates.shape} at indices {indices.shape} do not fit {x.shape}",
+            shapes=(x.shape, indices.shape, updates.shape),
+        )
+    return x
+
+
+REGISTRY.register(
+    Operator(
+        name="scatter_add",
+        group="indexing",
+        inputs=("x", "indices", "updates"),
+        summary="Updates added at the places that indices name along an axis.",
+        infer=_scatter_infer,
+        forward=_scatter_add,
+        vjp=(
+            lambda xp, g, y, x, i, u, axis: g,
+            None,
+            lambda xp, g, y, x, i, u, axis: xp.take_along_axis(g, i, axis=axis),
+        ),
+        batch=_along_batch("scatter_add"),
+        attributes={"axis": Attribute("axis", 0, "the axis that the indices count along")},
+        formula="y = x; y[i, index[i, j]] += updates[i, j]",
+        gradient_formula="dx = g, dupdates[i, j] = g[i, index[i, j]]",
+        pattern="distributor",
+        domain=Domain(
+            examples=(
+                Example(((4, 3), (4, 2), (4, 2)), {"axis": 1}, ("float64", "int64", "float64"), 3),
+                Example(((4, 3), (2, 3), (2, 3)), {"axis": 0}, ("float64", "int64", "float64"), 4),
+            )
+        ),
+    )
+)
