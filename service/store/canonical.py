@@ -16,6 +16,7 @@ import orjson
 
 MAX_DEPTH = 200
 _EXACT = 2**53
+_INEXACT = "an integer beyond 2^53 that no double holds exactly"
 
 
 class NotCanonical(ValueError):
@@ -68,12 +69,14 @@ def _utf16(name: str) -> bytes:
 
 def _big(value: int) -> Any:
     try:
-        exact = int(float(value)) == value
+        double = float(value)
     except OverflowError:
-        exact = False
-    if not exact:
-        raise NotCanonical("an integer beyond 2^53 that no double holds exactly")
-    return _float(float(value))
+        raise NotCanonical(_INEXACT) from None
+    # What this module itself wrote for a double is read back as an integer of the same
+    # digits, which may not be exact; any other inexact integer was meant as it stands.
+    if int(double) != value and ecmascript_number(double) != str(value):
+        raise NotCanonical(_INEXACT)
+    return _float(double)
 
 
 def _float(value: float) -> Any:

@@ -71,24 +71,19 @@ class DatabaseStore:
         """See `Store.put_graph`."""
         graph_id = content_id(text)
         row = {"id": graph_id, "document": text, "created_at": time.time_ns() // 1000}
-        for last in (False, True):
-            try:
-                with self._writing() as connection:
-                    connection.execute(self._insert(GRAPHS).on_conflict_do_nothing(), row)
-                    if name is not None:
-                        upsert = self._insert(NAMES).on_conflict_do_update(
-                            index_elements=[NAMES.c.name], set_={"graph": graph_id}
-                        )
-                        connection.execute(upsert, {"name": name, "graph": graph_id})
-                    found = self._entries(connection, [graph_id])
-            except exc.IntegrityError:
-                # Another process deleted the graph between the two statements.
-                if last:
-                    raise StoreUnavailable("the graph is being deleted") from None
-                continue
-            if found:
-                return found[0]
-        raise StoreUnavailable("the graph is being deleted")
+        # An update that changes nothing, rather than none at all: it holds the row, so that
+        # nobody deletes the graph before its name is there.
+        keep = self._insert(GRAPHS).on_conflict_do_update(
+            index_elements=[GRAPHS.c.id], set_={"id": graph_id}
+        )
+        with self._writing() as connection:
+            connection.execute(keep, row)
+            if name is not None:
+                point = self._insert(NAMES).on_conflict_do_update(
+                    index_elements=[NAMES.c.name], set_={"graph": graph_id}
+                )
+                connection.execute(point, {"name": name, "graph": graph_id})
+            return self._entries(connection, [graph_id])[0]
 
     def get_graph(self, reference: str) -> str | None:
         """See `Store.get_graph`."""
