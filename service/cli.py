@@ -10,6 +10,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import traceback
 
 import typer
 
@@ -50,8 +51,8 @@ def main() -> None:
 
         found = problem(error)
         sys.stderr.write(found.body().decode() + "\n")
-        if found.code.name == "internal" and os.environ.get("GRADIENT_LOG_LEVEL") == "debug":
-            raise
+        if found.code.name == "internal":
+            traceback.print_exception(error)
         sys.exit(1)
 
 

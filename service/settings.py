@@ -175,7 +175,7 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("not a JSON list of keys") from None
 
-    def keys(self) -> tuple[ApiKey, ...]:
+    def all_keys(self) -> tuple[ApiKey, ...]:
         """All keys, those of the file included. OSError or ValueError if it can't be read."""
         if self.api_keys_file is None:
             return self.api_keys

@@ -50,7 +50,7 @@ def test_keys_come_from_the_environment_and_from_a_file(
     file.write_text(json.dumps([{"name": "b", "sha256": HASH, "scopes": ["grade"]}]))
     monkeypatch.setenv("GRADIENT_API_KEYS", json.dumps([{"name": "a", "sha256": HASH}]))
     monkeypatch.setenv("GRADIENT_API_KEYS_FILE", str(file))
-    assert [key.name for key in Settings().keys()] == ["a", "b"]
+    assert [key.name for key in Settings().all_keys()] == ["a", "b"]
 
 
 def test_a_key_needs_a_hash_and_known_scopes() -> None:

@@ -41,7 +41,7 @@ def command(
     from service.settings import get_settings
 
     settings = get_settings()
-    settings.keys()
+    settings.all_keys()
     _raise_file_limit(settings.max_connections)
     with tempfile.TemporaryDirectory(prefix="gradient-") as shared:
         if settings.workers > 1 and settings.state_dir is None:

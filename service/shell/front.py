@@ -114,7 +114,7 @@ class Front:
         self.state = state or State()
         self.log = AccessLog(settings.access_log)
         self._access = Access(
-            settings.keys(),
+            settings.all_keys(),
             rate_limit=settings.rate_limit,
             state_dir=settings.state_dir,
         )

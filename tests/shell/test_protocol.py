@@ -1,0 +1,140 @@
+"""A real server against connections that behave badly."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.serving import Server, serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(
+        tmp_path_factory.mktemp("protocol"),
+        header_seconds="1",
+        body_seconds="1",
+        keep_alive_seconds="1",
+        max_header_bytes="4096",
+        max_body_bytes="100000",
+    ) as running:
+        yield running
+
+
+def talk(server: Server, data: bytes, seconds: float = 5) -> bytes:
+    """Send, then read until the server closes."""
+    with server.connect() as connection:
+        connection.settimeout(seconds)
+        connection.sendall(data)
+        return read(connection)
+
+
+def read(connection: socket.socket) -> bytes:
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    return received
+
+
+def problem_of(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert b"connection: close" in head
+    return int(head.split()[1]), json.loads(body)["code"]
+
+
+def test_a_connection_that_says_nothing_is_closed(server: Server) -> None:
+    started = time.monotonic()
+    assert talk(server, b"") == b""
+    assert time.monotonic() - started < 3
+
+
+def test_half_a_head_is_given_up(server: Server) -> None:
+    assert problem_of(talk(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ")) == (
+        408,
+        "request_timeout",
+    )
+
+
+def test_half_a_body_is_given_up(server: Server) -> None:
+    head = b"POST /problems HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
+    assert problem_of(talk(server, head)) == (408, "request_timeout")
+
+
+def test_a_head_without_its_body_is_given_up(server: Server) -> None:
+    head = b"POST /problems HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n"
+    assert problem_of(talk(server, head)) == (408, "request_timeout")
+
+
+def test_blank_lines_do_not_keep_a_connection_open(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.3)
+        connection.sendall(b"\r\n")
+        started = time.monotonic()
+        assert b"alive" in read(connection)
+        assert time.monotonic() - started < 4
+
+
+def test_an_endless_head_is_refused(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\n")
+        received = b""
+        try:
+            for _ in range(100):
+                connection.sendall(b"X-Filler: " + b"a" * 200 + b"\r\n")
+                time.sleep(0.001)
+            received = read(connection)
+        except OSError:
+            received = received or b""
+    assert not received or problem_of(received) == (431, "header_too_large")
+
+
+def test_what_is_not_http_is_refused(server: Server) -> None:
+    assert problem_of(talk(server, b"\x16\x03\x01 nonsense\r\n\r\n")) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 200000", b"Content-Length: 999999999999999"])
+def test_a_large_body_is_refused_by_its_declared_length(server: Server, framing: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST /problems HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n")
+        connection.sendall(b" " * 200_000)
+        assert problem_of(read(connection)) == (413, "body_too_large")
+
+
+def test_a_large_body_is_refused_while_it_streams(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(
+            b"POST /problems HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(10):
+            connection.sendall(b"4e20\r\n" + b" " * 20_000 + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+        assert problem_of(read(connection)) == (413, "body_too_large")
+
+
+def test_a_client_that_waits_for_100_continue_is_refused_at_once(server: Server) -> None:
+    head = b"POST /problems HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n"
+    answer = talk(server, head + b"Expect: 100-continue\r\n\r\n")
+    assert problem_of(answer) == (413, "body_too_large")
+
+
+def test_the_server_is_well_after_all_this(server: Server) -> None:
+    for path in ("/healthz", "/readyz", "/openapi.json", "/docs", "/static/docs.js"):
+        assert httpx.get(server.url + path, timeout=5).status_code == 200
+    assert b"Traceback" not in server.log.read_bytes()
+
+
+def test_too_many_connections_are_refused(tmp_path: Path) -> None:
+    with serving(tmp_path, max_connections="3") as server:
+        held = [server.connect() for _ in range(3)]
+        time.sleep(0.2)
+        assert problem_of(talk(server, b"")) == (503, "overloaded")
+        for connection in held:
+            connection.close()
+        time.sleep(0.2)
+        assert httpx.get(server.url + "/healthz").status_code == 200
