@@ -7,6 +7,7 @@ context manager that is open while the application runs.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import pkgutil
@@ -104,6 +105,7 @@ def _api(settings: Settings, modules: Iterable[ModuleType]) -> FastAPI:
                     await stack.enter_async_context(module.lifespan(api))
             stack.callback(front.close)
             stack.callback(drain_on_sigterm(front.state, settings.drain_seconds))
+            front.start(asyncio.get_running_loop())
             _settle()
             front.state.ready = True
             yield

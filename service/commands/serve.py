@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,28 +57,34 @@ def run() -> None:
     from service.settings import get_settings
     from service.shell.logs import configuration
     from service.shell.protocol import PatientProtocol
+    from service.shell.supervisor import Supervisor
 
     settings = get_settings()
     where = f"http://{settings.host}:{settings.port}"
     print(f"Gradient service on {where}, documentation at {where}/docs", file=sys.stderr)
-    uvicorn.run(
-        "service.app:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        http=PatientProtocol,
-        ws="none",
-        lifespan="on",
-        log_config=configuration(settings.log_level),
-        log_level=settings.log_level,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
-        timeout_worker_healthcheck=30,
-    )
+    options: dict[str, Any] = {
+        "app": "service.app:create_app",
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "http": PatientProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": configuration(settings.log_level),
+        "log_level": settings.log_level,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "timeout_keep_alive": settings.keep_alive_seconds,
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
+        "timeout_worker_healthcheck": 30,
+    }
+    if settings.workers == 1:
+        uvicorn.run(**options)
+    else:
+        config = uvicorn.Config(**options)
+        Supervisor(config, [config.bind_socket()]).run()
 
 
 def _raise_file_limit(connections: int) -> None:

@@ -142,8 +142,7 @@ class Front:
             return
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._loop = loop
-            self._tick()
+            self.start(loop)
         headers = dict(scope["headers"])
         exchange = Exchange(headers, self._ids.of(headers.get(b"x-request-id")))
         self._running += 1
@@ -388,8 +387,12 @@ class Front:
                 bytes_out=exchange.sent,
             )
 
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin with what is done for all requests together; the first one does it too."""
+        self._loop = loop
+        self._tick()
+
     def _tick(self) -> None:
-        """What is done for all requests together, as long as there are any."""
         loop = asyncio.get_running_loop()
         self._bodies.sweep(loop.time())
         self.log.flush()
