@@ -1,0 +1,83 @@
+"""Tensors between NumPy and the service's JSON."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Tensor = Any
+"""A NumPy array, or a Python float or bool for a 0-d one."""
+
+_DTYPES = {"float64", "float32", "int64", "int32", "bool"}
+_STRINGS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def encode(value: Any) -> Any:
+    """The JSON form of anything that `np.asarray` takes: a scalar stays a number.
+
+    Arrays become array objects with base64, exact to the bit. TypeError for what is not
+    numeric. float16 widens to float32, other integers to int64.
+    """
+    array = np.asarray(value)
+    if array.ndim == 0:
+        return _scalar(array.item())
+    name = array.dtype.name
+    if name not in _DTYPES:
+        name = {
+            "f": "float32" if array.itemsize < 4 else "float64",
+            "i": "int64",
+            "u": "int64",
+        }.get(array.dtype.kind, "")
+        if not name:
+            raise TypeError(f"an array of {array.dtype} can't be sent")
+        array = array.astype(name)
+    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    return {
+        "object_type": "array",
+        "shape": list(array.shape),
+        "dtype": name,
+        "data": {"encoding": "base64", "buffer": base64.b64encode(little.tobytes()).decode()},
+    }
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, bool | int):
+        return value
+    if not isinstance(value, float):
+        raise TypeError(f"{type(value).__name__} can't be sent as a number")
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def decode(value: Any) -> Tensor:
+    """A tensor from JSON: a float or bool for a 0-d one, else an array."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        return _STRINGS[value]
+    if isinstance(value, Mapping):
+        data = value["data"]
+        dtype = np.dtype(value["dtype"]).newbyteorder("<")
+        raw = base64.b64decode(data["buffer"])
+        array = np.frombuffer(raw, dtype).reshape(value["shape"]).astype(dtype.newbyteorder("="))
+        return array if array.ndim else array.item()
+    return np.array(_numbers(value))
+
+
+def _numbers(value: Any) -> Any:
+    """Nested lists with the three strings as floats."""
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return _STRINGS[value] if isinstance(value, str) else value
+
+
+def decode_all(values: Mapping[str, Any]) -> dict[str, Tensor]:
+    """`decode` for every value of an object."""
+    return {name: decode(value) for name, value in values.items()}
