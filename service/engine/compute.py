@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from service.engine import scalar
-from service.engine.backward import pull_back
+from service.engine.backward import pull_back, reached_from
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
 from service.engine.forward import run
@@ -372,7 +372,8 @@ def _first_bad_gradient(
 ) -> list[NotFinite]:
     """The first node on the way back whose gradient is not finite; a second sweep finds it."""
     code = program.code
-    every = [slot for slot, step in enumerate(code.steps) if step.spec.floating and not step.specs]
+    reached = reached_from(code, list(code.inputs.values()))
+    every = [slot for slot, step in enumerate(code.steps) if reached[slot] and not step.specs]
     with np.errstate(all="ignore"):
         grads = pull_back(ARRAYS, code, slots, {program.slot(output): seed}, every)
     owner = _owners(program)

@@ -25,7 +25,10 @@ def spec_of(nodes: list[dict[str, Any]], output: str | list[str] | None = None) 
             if isinstance(value, list):
                 value = np.asarray(value, dtype=float)
             spec.leaves[position] = Leaf(
-                spec.ops[-1], value, rest.get("shape"), rest.get("dtype")  # type: ignore[arg-type]
+                spec.ops[-1],
+                value,
+                rest.get("shape"),
+                rest.get("dtype"),  # type: ignore[arg-type]
             )
         elif rest:
             spec.attrs[position] = rest

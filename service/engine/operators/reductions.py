@@ -312,6 +312,13 @@ def _logsumexp(x: Any, *, axis: Any, keepdims: bool) -> Any:
     return total if keepdims else np.squeeze(total, axis=axis)[()]
 
 
+def _logsumexp_rule(xp: Any, g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    # Not exp(x - y), which loses the digits that y has no room for; the shift cancels out.
+    top = xp.stop_gradient(xp.max(x, axis=axis, keepdims=True))
+    e = xp.exp(x - top)
+    return keep(xp, g, x, axis, keepdims) * (e / xp.sum(e, axis=axis, keepdims=True))
+
+
 def _logsumexp_infer(x: TensorSpec, *, axis: Any, keepdims: bool) -> TensorSpec:
     shape = _infer_extremum(x, axis=axis, keepdims=keepdims).shape
     return TensorSpec(shape, floating(x.dtype))
@@ -326,11 +333,7 @@ REGISTRY.register(
         summary="The logarithm of the sum of exponentials, without overflow.",
         infer=_logsumexp_infer,
         forward=_logsumexp,
-        vjp=(
-            lambda xp, g, y, x, axis, keepdims: (
-                keep(xp, g, x, axis, keepdims) * xp.exp(x - keep(xp, y, x, axis, keepdims))
-            ),
-        ),
+        vjp=(_logsumexp_rule,),
         attributes=AXIS,
         flops=lambda x, **_: 3 * x.size,
         formula="log Σ exp(x)",

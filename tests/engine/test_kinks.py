@@ -1,0 +1,176 @@
+"""Ties, kinks and poles: which of the possible slopes is given, and digits that must not be lost."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.engine.compute import forward, gradient
+from service.engine.derivatives import hessian
+from tests.engine.graphs import graph_from, leaf, node
+
+
+def slopes(op: str, *inputs: Any, **attrs: Any) -> list[Any]:
+    """The gradient of the sum of an operator's result with respect to each input."""
+    names = [f"x{i}" for i in range(len(inputs))]
+    graph = graph_from(
+        [*(leaf(n) for n in names), node("y", op, *names, **attrs), node("s", "sum", "y")]
+    )
+    given = {n: np.asarray(x, float) for n, x in zip(names, inputs, strict=True)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = gradient(graph.program(given), given).gradients
+    return [np.asarray(found[n]).tolist() for n in names]
+
+
+def scalar_slopes(op: str, *inputs: float, **attrs: Any) -> list[Any]:
+    """The same for a graph that runs on Python floats."""
+    names = [f"x{i}" for i in range(len(inputs))]
+    graph = graph_from([*(leaf(n) for n in names), node("y", op, *names, **attrs)])
+    given = dict(zip(names, inputs, strict=True))
+    program = graph.program(given)
+    assert program.floats
+    return list(gradient(program, given).gradients.values())
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attrs", "expected"),
+    [
+        ("maximum", (2.0, 2.0), {}, [0.5, 0.5]),
+        ("maximum", (2.0, 2.0), {"ties": "both"}, [1.0, 1.0]),
+        ("maximum", (2.0, 2.0), {"ties": "first"}, [1.0, 0.0]),
+        ("minimum", (2.0, 2.0, 2.0), {}, [1 / 3, 1 / 3, 1 / 3]),
+        ("relu", (0.0,), {}, [0.0]),
+        ("abs", (0.0,), {}, [0.0]),
+        ("sign", (0.0,), {}, [0.0]),
+        ("clip", (1.0,), {"min": -1.0, "max": 1.0}, [1.0]),
+        ("clip", (-1.0,), {"min": -1.0, "max": 1.0}, [1.0]),
+        ("leaky_relu", (0.0,), {"alpha": 0.1}, [0.1]),
+        ("sqrt", (0.0,), {}, [math.inf]),
+        ("pow", (0.0, 0.0), {}, [0.0, 0.0]),
+        ("pow", (0.0, 2.0), {}, [0.0, 0.0]),
+    ],
+)
+def test_slope_at_a_kink(
+    op: str, inputs: tuple[float, ...], attrs: dict[str, Any], expected: list[float]
+) -> None:
+    assert slopes(op, *inputs, **attrs) == pytest.approx(expected)
+    assert scalar_slopes(op, *inputs, **attrs) == pytest.approx(expected)
+
+
+def test_exponent_of_a_negative_base_has_no_slope() -> None:
+    assert math.isnan(slopes("pow", -2.0, 2.0)[1])
+
+
+def test_max_of_equal_elements_shares_evenly() -> None:
+    assert slopes("max", [3.0, 3.0, 1.0]) == [[0.5, 0.5, 0.0]]
+
+
+def test_max_pool_gives_the_first_of_equals_all() -> None:
+    found = slopes("max_pool", [[[1.0, 1.0, 0.0, 1.0]]], kernel_shape=[2], strides=[2])
+    assert found == [[[[1.0, 0.0, 0.0, 1.0]]]]
+
+
+def test_norm_at_zero_and_std_of_a_constant_have_slope_zero() -> None:
+    assert slopes("vector_norm", [0.0, 0.0]) == [[0.0, 0.0]]
+    assert slopes("std", [2.0, 2.0, 2.0]) == [[0.0, 0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        ([2.0, 0.0, 3.0], [0.0, 6.0, 0.0]),
+        ([0.0, 0.0, 3.0], [0.0, 0.0, 0.0]),
+        ([2.0, 5.0], [5.0, 2.0]),
+    ],
+)
+def test_prod_with_zeros(x: list[float], expected: list[float]) -> None:
+    assert slopes("prod", x) == [expected]
+
+
+def test_second_derivative_of_prod_with_zeros() -> None:
+    graph = graph_from([leaf("x"), node("y", "prod", "x")])
+    x = {"x": np.array([0.0, 0.0, 3.0])}
+    found = hessian(graph.program(x), x).hessian["x"]["x"]
+    np.testing.assert_array_equal(found, [[0, 3, 0], [3, 0, 0], [0, 0, 0]])
+
+
+def test_det_of_a_singular_matrix() -> None:
+    np.testing.assert_allclose(slopes("det", [[1.0, 2.0], [2.0, 4.0]])[0], [[4, -2], [-2, 1]])
+    big = np.diag([1.0, 2.0, 3.0, 4.0, 0.0])
+    expected = np.diag([0.0, 0.0, 0.0, 0.0, 24.0])
+    np.testing.assert_allclose(slopes("det", big)[0], expected, atol=1e-12)
+
+
+def test_hinge_at_a_margin_of_exactly_zero() -> None:
+    """Scores that lead by the margin exactly are right already."""
+    assert slopes("hinge", [[2.0, 1.0]], [0.0])[0] == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("op", "x", "value", "slope"),
+    [
+        ("tanh", 20.0, 1.0, 4 * math.exp(-40) / (1 + math.exp(-40)) ** 2),
+        ("sigmoid", 40.0, 1 / (1 + math.exp(-40)), math.exp(-40) / (1 + math.exp(-40)) ** 2),
+        ("sigmoid", -800.0, 0.0, 0.0),
+        ("sigmoid", -700.0, math.exp(-700), math.exp(-700)),
+        ("softplus", 800.0, 800.0, 1.0),
+        ("softplus", -800.0, 0.0, 0.0),
+    ],
+)
+def test_digits_far_from_zero(op: str, x: float, value: float, slope: float) -> None:
+    graph = graph_from([leaf("x"), node("y", op, "x")])
+    for given in ({"x": x}, {"x": np.full(3, x)}):
+        program = graph.program(given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            y = forward(program, given).outputs["y"]
+            found = gradient(program, given, cotangent=np.ones(np.shape(given["x"])))
+        np.testing.assert_allclose(y, value, rtol=4e-16)
+        np.testing.assert_allclose(found.gradients["x"], slope, rtol=1e-15)
+
+
+def test_logsumexp_of_large_numbers() -> None:
+    graph = graph_from([leaf("x"), node("y", "logsumexp", "x")])
+    x = {"x": np.array([1e4, 1e4])}
+    found = gradient(graph.program(x), x)
+    assert float(found.value) == pytest.approx(1e4 + math.log(2), rel=1e-16)
+    assert found.gradients["x"].tolist() == [0.5, 0.5]
+
+
+def test_norm_of_large_numbers_does_not_overflow() -> None:
+    graph = graph_from([leaf("x"), node("y", "vector_norm", "x")])
+    x = {"x": np.array([3e200, 4e200])}
+    found = gradient(graph.program(x), x)
+    assert float(found.value) == pytest.approx(5e200)
+    np.testing.assert_allclose(found.gradients["x"], [0.6, 0.8])
+
+
+def test_division_by_zero_follows_ieee_both_ways() -> None:
+    graph = graph_from([leaf("x"), node("y", "div", 1, "x")])
+    for given in ({"x": 0.0}, {"x": np.zeros(2)}):
+        found = gradient(graph.program(given), given, cotangent=np.ones(np.shape(given["x"])))
+        assert np.all(np.isposinf(found.value))
+        assert np.all(np.isneginf(found.gradients["x"]))
+        assert [(w.kind, w.node) for w in found.warnings] == [("value", "y"), ("gradient", "x")]
+
+
+def test_safe_where_keeps_a_pole_out_of_the_gradient() -> None:
+    """where(x > 0, sqrt(x), 0) is nan at 0; with a safe inner branch it is 0."""
+    unsafe = [leaf("x", 0), node("c", "greater", "x", 0), node("r", "sqrt", "x")]
+    safe = [
+        leaf("x", 0),
+        node("c", "greater", "x", 0),
+        node("s", "where", "c", "x", 1),
+        node("r", "sqrt", "s"),
+    ]
+    tail = node("y", "where", "c", "r", 0)
+    bad = gradient(graph_from([*unsafe, tail]).program({}), {})
+    assert math.isnan(bad.gradients["x"])
+    assert [(w.kind, w.node) for w in bad.warnings] == [("gradient", "x")]
+    good = gradient(graph_from([*safe, tail]).program({}), {})
+    assert good.gradients == {"x": 0.0}
