@@ -221,6 +221,25 @@ def abstract_program(
     return Program(graph, dtype, specs, limits, constants)
 
 
+def check_declared_shapes(graph: Graph, dtype: str, limits: Limits) -> None:
+    """Check all nodes whose shapes follow from declared shapes, values and constants.
+
+    An input without either is unknown, and so is what depends on it. Raises GraphError
+    with the faults of the nodes that are known, LimitExceeded for one that is too large.
+    """
+    specs = {
+        name: TensorSpec(leaf.shape, leaf.dtype or dtype)
+        if leaf.value is None
+        else tensor_spec(leaf.value, leaf, dtype)
+        for name, leaf in graph.inputs.items()
+        if leaf.value is not None or leaf.shape is not None
+    }
+    constants = {
+        graph.ids[i]: leaf.value for i, leaf in graph.leaves.items() if leaf.kind == "constant"
+    }
+    _Compiler(graph, dtype, limits, constants).compile(specs)
+
+
 def _escaped(name: str) -> str:
     return name[:64].replace("~", "~0").replace("/", "~1")
 
@@ -242,7 +261,8 @@ class _Compiler:
         for position, leaf in sorted(graph.leaves.items()):
             name = graph.ids[position]
             if leaf.kind == "input":
-                self.results[position] = builder.input(name, specs[name])
+                known = specs.get(name)
+                self.results[position] = None if known is None else builder.input(name, known)
             else:
                 spec = tensor_spec(leaf.value, leaf, builder.dtype)
                 self.results[position] = builder.constant(as_tensor(leaf.value, spec), spec, name)

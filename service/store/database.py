@@ -40,6 +40,7 @@ from service.store.model import (
     StoreUnavailable,
     TaskEntry,
     is_id,
+    is_name,
 )
 from service.store.tables import GRAPHS, NAMES, TASKS
 
@@ -69,6 +70,8 @@ class DatabaseStore:
 
     def put_graph(self, text: str, name: str | None = None) -> GraphEntry:
         """See `Store.put_graph`."""
+        if name is not None and not is_name(name):
+            raise ValueError("not a name of a graph")
         graph_id = content_id(text)
         row = {"id": graph_id, "document": text, "created_at": time.time_ns() // 1000}
         # An update that changes nothing, rather than none at all: it holds the row, so that
@@ -87,12 +90,16 @@ class DatabaseStore:
 
     def get_graph(self, reference: str) -> str | None:
         """See `Store.get_graph`."""
+        if not _is_reference(reference):
+            return None
         with self._reading() as connection:
             found = connection.execute(_by_reference(select(GRAPHS.c.document), reference))
             return found.scalar()
 
     def find_graph(self, reference: str) -> StoredGraph | None:
         """See `Store.find_graph`."""
+        if not _is_reference(reference):
+            return None
         with self._reading() as connection:
             columns = select(GRAPHS.c.id, GRAPHS.c.document)
             row = connection.execute(_by_reference(columns, reference)).first()
@@ -124,6 +131,8 @@ class DatabaseStore:
 
     def delete_graph(self, reference: str) -> bool:
         """See `Store.delete_graph`."""
+        if not _is_reference(reference):
+            return False
         if is_id(reference):
             statement = delete(GRAPHS).where(GRAPHS.c.id == reference)
         else:
@@ -158,6 +167,8 @@ class DatabaseStore:
     def put_task(self, task_id: str, document: str) -> None:
         """See `Store.put_task`."""
         self._not_mounted(task_id)
+        if not _is_reference(task_id):
+            raise ValueError("not an id of a task")
         upsert = self._insert(TASKS).on_conflict_do_update(
             index_elements=[TASKS.c.id], set_={"document": document}
         )
@@ -169,6 +180,8 @@ class DatabaseStore:
         mounted = None if self._folder is None else self._folder.get(task_id)
         if mounted is not None:
             return mounted
+        if not _is_reference(task_id):
+            return None
         with self._reading() as connection:
             query = select(TASKS.c.document).where(TASKS.c.id == task_id)
             return connection.execute(query).scalar()
@@ -191,6 +204,8 @@ class DatabaseStore:
     def delete_task(self, task_id: str) -> bool:
         """See `Store.delete_task`."""
         self._not_mounted(task_id)
+        if not _is_reference(task_id):
+            return False
         with self._writing() as connection:
             statement = delete(TASKS).where(TASKS.c.id == task_id)
             return bool(connection.execute(statement).rowcount)
@@ -239,6 +254,11 @@ class DatabaseStore:
             if not self._ready:
                 upgrade(self._engine)
                 self._ready = True
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a row can have this id or name: nothing else is put before a database."""
+    return is_id(text) or is_name(text)
 
 
 def _by_reference(query: Select[Any], reference: str) -> Select[Any]:

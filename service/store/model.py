@@ -88,6 +88,7 @@ class Store(Protocol):
         """Keep canonical JSON under its id, and let `name` point at it from now on.
 
         Idempotent, and atomic: afterwards both the graph and the name are there.
+        ValueError for what can't be a name.
         """
         ...
 
@@ -110,7 +111,8 @@ class Store(Protocol):
     def put_task(self, task_id: str, document: str) -> None:
         """Keep a task's JSON under its id, in place of what was there.
 
-        PermissionError when the id belongs to the mounted folder.
+        An id is what a graph's name may be, or `sha256:` and a digest; ValueError for
+        anything else. PermissionError when the id belongs to the mounted folder.
         """
         ...
 

@@ -88,6 +88,19 @@ def test_pages_show_every_graph_once(store: DatabaseStore) -> None:
     assert len(set(found)) == len(found)
 
 
+@pytest.mark.parametrize("text", ["", "a\0b", "../x", "sha256:0", "a/b", "é", "n" * 129, "-a"])
+def test_what_can_not_be_a_name_is_nowhere(store: DatabaseStore, text: str) -> None:
+    assert store.get_graph(text) is None
+    assert store.find_graph(text) is None
+    assert store.get_task(text) is None
+    assert not store.delete_graph(text)
+    assert not store.delete_task(text)
+    with pytest.raises(ValueError, match="name"):
+        store.put_graph(TEXT, text)
+    with pytest.raises(ValueError, match="id"):
+        store.put_task(text, "{}")
+
+
 @pytest.mark.parametrize("cursor", ["x", "é", "AAAA", "MQ", "////", "LTEKYQ"])
 def test_a_made_up_cursor_is_a_value_error(store: DatabaseStore, cursor: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
