@@ -2,9 +2,9 @@
 
 The parts around it (the way in from HTTP, the command line, tests) use nothing else:
 
-    work = endpoint.read(body, context)      # parse and check; raises what is wrong
-    work.cost                                # known before anything is computed
-    answer = work.run(control)               # compute and write: JSON bytes
+    work = endpoint.read(body, context, may_block)   # parse and check; raises what is wrong
+    work.cost                                        # known before anything is computed
+    answer = work.run(control)                       # compute and write: JSON bytes
 
 Both steps are plain functions that may run in any thread. What they raise is turned into
 a problem document by `service.errors.problem`.
@@ -12,21 +12,17 @@ a problem document by `service.errors.problem`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
+import msgspec
 from pydantic import BaseModel
 
-from service.engine.control import DEFAULT_LIMITS, Control, Limits
-from service.schemas.graph_cache import GraphCache
+from service.engine.control import Control
+from service.schemas.context import Context, WouldBlock
 
-
-class WouldBlock(Exception):
-    """`read` was told not to wait, and needs something slow (a registered graph).
-
-    Call it again with `may_block=True` in a thread.
-    """
+__all__ = ["Context", "Cost", "Endpoint", "Read", "WouldBlock", "Work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +30,13 @@ class Cost:
     """What a piece of work takes, estimated before it runs.
 
     `flops` counts floating-point operations of about a nanosecond each, with what the
-    interpreter spends per node counted in the same unit; `output_bytes` is the size of
-    the answer, roughly.
+    interpreter and the writing of the answer take counted in the same unit; `output_bytes`
+    is the size of the answer, roughly; `nodes` that of the graph.
     """
 
     flops: int
     output_bytes: int
+    nodes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +47,28 @@ class Work:
     run: Callable[[Control | None], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What all requests of a process share.
+class Read(Protocol):
+    """Parses and checks a body. Raises WouldBlock when it may not block and would have to."""
 
-    `find_graph` gives the JSON text of a registered graph for its id or name, and raises
-    `service.schemas.errors.GraphNotFound` when there is none; it may block. None means
-    that nothing can be registered.
-    """
-
-    limits: Limits = DEFAULT_LIMITS
-    graphs: GraphCache = field(default_factory=GraphCache)
-    find_graph: Callable[[str], bytes] | None = None
-    max_output_bytes: int = 256 * 1024 * 1024
-    max_batch: int = 10_000_000
-    max_depth: int = 64
+    def __call__(self, body: bytes, context: Context, may_block: bool = True, /) -> Work: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One POST path: how it is read, and what the OpenAPI document says of it.
 
-    `read(body, context, may_block)` parses and checks a body and gives its Work. `request`
-    and `response` document the two; `examples` names files in openapi/examples.
+    `request` is the msgspec struct of the body, `response` the model that documents the
+    answer; `examples` names pairs of files in openapi/examples, `NAME.request.json` and
+    `NAME.response.json`.
     """
 
     path: str
     summary: str
     description: str
-    read: Callable[[bytes, Context, bool], Work]
-    request: type[BaseModel]
+    read: Read
+    request: type[msgspec.Struct]
     response: type[BaseModel]
-    statuses: tuple[int, ...] = (400, 401, 403, 404, 406, 408, 413, 415, 422, 429, 503, 504)
-    more: Mapping[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

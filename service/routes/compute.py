@@ -1,0 +1,385 @@
+"""The compute endpoints: a checked request, one call of the engine, its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from service.engine import derivatives
+from service.engine.compute import NotFinite, forward, gradient
+from service.engine.control import Control
+from service.engine.errors import LimitExceeded
+from service.engine.gradient_graph import gradient_graph
+from service.engine.points import batch, batch_gradient
+from service.engine.program import Program
+from service.routes._endpoint import Context, Cost, Endpoint, Work
+from service.schemas import responses
+from service.schemas.analysis import analysis
+from service.schemas.answers import encode
+from service.schemas.graph_json import graph_document
+from service.schemas.requests import (
+    AnalyzeRequest,
+    ForwardRequest,
+    GradientGraphRequest,
+    GradientRequest,
+    HessianRequest,
+    HvpRequest,
+    JacobianRequest,
+    JvpRequest,
+    Request,
+    VjpRequest,
+    read_request,
+)
+
+_FLOAT_NODE, _ARRAY_NODE = 100, 4_000
+"""What the interpreter takes for a node in one sweep, in nanoseconds."""
+_ELEMENT_NANOSECONDS = 30
+_ELEMENT_BYTES = {"json": 22, "base64": 11}
+
+
+def _cost(
+    program: Program,
+    request: Request,
+    context: Context,
+    *,
+    sweeps: float,
+    elements: int,
+    points: int = 1,
+) -> Cost:
+    """The cost of `sweeps` forward runs over `points`, and of `elements` in the answer.
+
+    Raises LimitExceeded when there is too much to compute or to write.
+    """
+    known = program.cost
+    work = int(known.flops * sweeps * points)
+    context.limits.check("flops", work)
+    size = elements * _ELEMENT_BYTES[request.encoding] + 16 * known.nodes
+    if size > context.max_output_bytes:
+        raise LimitExceeded("output_bytes", context.max_output_bytes, size)
+    per_node = _FLOAT_NODE if program.floats else _ARRAY_NODE
+    interpreter = int(per_node * known.nodes * sweeps)
+    return Cost(work + interpreter + _ELEMENT_NANOSECONDS * elements, size, known.nodes)
+
+
+def _sizes(program: Program, names: Iterable[str] | None) -> int:
+    """The elements of all the named nodes that there are; of every input for None."""
+    graph = program.graph
+    if program.floats:
+        return len(graph.leaves) if names is None else len(list(names))
+    found = graph.inputs if names is None else names
+    return sum(program.spec(name).size for name in found if name in program.code.names)
+
+
+def _outputs(program: Program, names: Sequence[str] | None) -> Sequence[str]:
+    return program.outputs if names is None else names
+
+
+def _warnings(found: Sequence[NotFinite]) -> dict[str, Any]:
+    """The member that names where values or gradients stopped being finite, if they did."""
+    if not found:
+        return {}
+    return {"warnings": [{"kind": w.kind, "node": w.node, "detail": w.detail} for w in found]}
+
+
+def _read_forward(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, ForwardRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    everything = request.values == "all"
+    elements = program.cost.elements if everything else _sizes(program, program.outputs)
+
+    def run(control: Control | None) -> bytes:
+        made = forward(program, request.inputs, values=everything, control=control)
+        answer: dict[str, Any] = {"outputs": made.outputs}
+        if made.values is not None:
+            answer["values"] = made.values
+        return encode(answer | _warnings(made.warnings), request.encoding)
+
+    return Work(_cost(program, request, context, sweeps=1, elements=elements), run)
+
+
+def _read_gradient(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, GradientRequest, context, may_block)
+    if request.batch:
+        return _batched_gradient(request, graph, context)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    everything = request.values == "all"
+    whole = program.cost.elements
+    elements = whole * (everything + request.node_gradients) + _sizes(program, request.wrt)
+
+    def run(control: Control | None) -> bytes:
+        made = gradient(
+            program,
+            request.inputs,
+            output=request.output,
+            wrt=request.wrt,
+            cotangent=request.cotangent,
+            values=everything,
+            node_gradients=request.node_gradients,
+            control=control,
+        )
+        return encode(_gradient_answer(made), request.encoding)
+
+    return Work(_cost(program, request, context, sweeps=3, elements=elements), run)
+
+
+def _gradient_answer(made: Any) -> Mapping[str, Any]:
+    answer = {"output": made.output, "value": made.value, "gradients": made.gradients}
+    if made.values is not None:
+        answer["values"] = made.values
+    if made.node_gradients is not None:
+        answer["node_gradients"] = made.node_gradients
+    if made.warnings:
+        answer |= _warnings(made.warnings)
+    return answer
+
+
+def _batched_gradient(request: GradientRequest, graph: Any, context: Context) -> Work:
+    """A gradient at every point of a batch."""
+    points = batch(graph, request.inputs, request.batch, request.dtype, context.limits)
+    if points.size > context.max_batch:
+        raise LimitExceeded("batch", context.max_batch, points.size)
+    program = points.program
+    everything = request.values == "all"
+    each = program.cost.elements * (everything + request.node_gradients)
+    elements = points.size * (each + _sizes(program, request.wrt) + 1)
+    context.limits.check("elements_total", elements)
+
+    def run(control: Control | None) -> bytes:
+        made = batch_gradient(
+            points,
+            output=request.output,
+            wrt=request.wrt,
+            cotangent=request.cotangent,
+            reduce=request.reduce,
+            values=everything,
+            node_gradients=request.node_gradients,
+            control=control,
+        )
+        return encode(_gradient_answer(made), request.encoding)
+
+    cost = _cost(program, request, context, sweeps=3, elements=elements, points=points.size)
+    return Work(cost, run)
+
+
+def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, VjpRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    rows = 1
+    if request.batch_cotangents:
+        rows = max((len(np.atleast_1d(c)) for c in request.cotangents.values()), default=1)
+    elements = rows * _sizes(program, request.wrt) + _sizes(program, request.cotangents)
+
+    def run(control: Control | None) -> bytes:
+        made = derivatives.vjp(
+            program,
+            request.inputs,
+            request.cotangents,
+            wrt=request.wrt,
+            batch=request.batch_cotangents,
+            control=control,
+        )
+        return encode({"outputs": made.outputs, "gradients": made.gradients}, request.encoding)
+
+    cost = _cost(program, request, context, sweeps=3, elements=elements, points=rows)
+    return Work(cost, run)
+
+
+def _read_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, JvpRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    elements = 2 * _sizes(program, _outputs(program, request.outputs))
+
+    def run(control: Control | None) -> bytes:
+        made = derivatives.jvp(
+            program, request.inputs, request.tangents, outputs=request.outputs, control=control
+        )
+        return encode({"outputs": made.outputs, "tangents": made.tangents}, request.encoding)
+
+    return Work(_cost(program, request, context, sweeps=4, elements=elements), run)
+
+
+def _read_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, JacobianRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    rows = _sizes(program, _outputs(program, request.outputs))
+    columns = _sizes(program, request.wrt)
+    context.limits.check("elements_total", rows * columns)
+
+    def run(control: Control | None) -> bytes:
+        made = derivatives.jacobian(
+            program, request.inputs, outputs=request.outputs, wrt=request.wrt, control=control
+        )
+        return encode({"outputs": made.outputs, "jacobian": made.jacobian}, request.encoding)
+
+    cost = _cost(
+        program,
+        request,
+        context,
+        sweeps=4,
+        elements=rows * columns + rows,
+        points=max(1, min(rows, columns)),
+    )
+    return Work(cost, run)
+
+
+def _read_hessian(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, HessianRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    size = _sizes(program, request.wrt)
+    context.limits.check("elements_total", size * size)
+
+    def run(control: Control | None) -> bytes:
+        made = derivatives.hessian(
+            program, request.inputs, output=request.output, wrt=request.wrt, control=control
+        )
+        answer = {"value": made.value, "gradients": made.gradients, "hessian": made.hessian}
+        return encode(answer, request.encoding)
+
+    elements = size * size + size
+    cost = _cost(program, request, context, sweeps=8, elements=elements, points=max(1, size))
+    return Work(cost, run)
+
+
+def _read_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, HvpRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+
+    def run(control: Control | None) -> bytes:
+        made = derivatives.hvp(
+            program, request.inputs, request.vector, output=request.output, control=control
+        )
+        answer = {"value": made.value, "gradients": made.gradients, "hvp": made.hvp}
+        return encode(answer, request.encoding)
+
+    elements = 2 * _sizes(program, request.vector)
+    return Work(_cost(program, request, context, sweeps=8, elements=elements), run)
+
+
+def _read_analyze(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, AnalyzeRequest, context, may_block)
+    cost = Cost(20_000 * len(graph), 100 * len(graph), len(graph))
+
+    def run(_: Control | None) -> bytes:
+        return encode(
+            analysis(graph, request.shapes, request.inputs, request.dtype, context.limits)
+        )
+
+    return Work(cost, run)
+
+
+def _read_gradient_graph(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, GradientGraphRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    growth = 4 ** min(request.order, context.limits.order)
+
+    def run(_: Control | None) -> bytes:
+        made = gradient_graph(program, output=request.output, wrt=request.wrt, order=request.order)
+        written = graph_document(made.spec, request.encoding)
+        return encode({"graph": written, "gradients": made.gradients})
+
+    nodes = len(graph)
+    return Work(Cost(20_000 * nodes * growth, 100 * nodes * growth, nodes), run)
+
+
+endpoints: tuple[Endpoint, ...] = (
+    Endpoint(
+        "/v1/forward",
+        "Run a graph forward",
+        "The values of the outputs, and of every node unless `values` is `output`.",
+        _read_forward,
+        ForwardRequest,
+        responses.ForwardResponse,
+        ("forward-staged-text",),
+    ),
+    Endpoint(
+        "/v1/gradient",
+        "Gradients of one output with respect to the inputs",
+        "One forward and one backward sweep. The output is a scalar, or comes with a `cotangent` "
+        "of its shape. With `batch`, value and gradients at every point of a batch.",
+        _read_gradient,
+        GradientRequest,
+        responses.GradientResponse,
+        (
+            "gradient-product",
+            "gradient-compound",
+            "gradient-neuron-gates",
+            "gradient-neuron-sigmoid",
+            "gradient-staged-nodes",
+            "gradient-staged-text",
+            "gradient-patterns",
+            "gradient-matmul",
+            "gradient-branch",
+            "gradient-batch",
+        ),
+    ),
+    Endpoint(
+        "/v1/vjp",
+        "Vector-Jacobian products",
+        "Pulls cotangents of one or more outputs back to the inputs; with `batch_cotangents` "
+        "many at once.",
+        _read_vjp,
+        VjpRequest,
+        responses.VjpResponse,
+        ("vjp-matmul",),
+    ),
+    Endpoint(
+        "/v1/jvp",
+        "Jacobian-vector products",
+        "How the outputs move when the inputs move along the tangents.",
+        _read_jvp,
+        JvpRequest,
+        responses.JvpResponse,
+        ("jvp-compound",),
+    ),
+    Endpoint(
+        "/v1/jacobian",
+        "All partial derivatives",
+        "One tensor for every pair of output and input, of the output's shape followed by the "
+        "input's.",
+        _read_jacobian,
+        JacobianRequest,
+        responses.JacobianResponse,
+        ("jacobian-elementwise",),
+    ),
+    Endpoint(
+        "/v1/hessian",
+        "All second derivatives of a scalar output",
+        "One tensor for every pair of inputs. Where only products with vectors are needed, "
+        "`/v1/hvp` is much cheaper.",
+        _read_hessian,
+        HessianRequest,
+        responses.HessianResponse,
+        ("hessian-product",),
+    ),
+    Endpoint(
+        "/v1/hvp",
+        "Hessian-vector products",
+        "The Hessian of a scalar output times a vector, without the Hessian being formed.",
+        _read_hvp,
+        HvpRequest,
+        responses.HvpResponse,
+        ("hvp-product",),
+    ),
+    Endpoint(
+        "/v1/analyze",
+        "Shapes, order and cost of a graph",
+        "Nothing is computed. `shapes` stand in place of values; an input with neither is a "
+        "scalar.",
+        _read_analyze,
+        AnalyzeRequest,
+        responses.AnalyzeResponse,
+        ("analyze-matmul",),
+    ),
+    Endpoint(
+        "/v1/gradient-graph",
+        "The graph that computes the gradients",
+        "In the form in which graphs are sent: send it to /v1/forward to evaluate the "
+        "derivatives, or here again for the next order.",
+        _read_gradient_graph,
+        GradientGraphRequest,
+        responses.GradientGraphResponse,
+        ("gradient-graph-compound",),
+    ),
+)

@@ -1,0 +1,37 @@
+"""What the requests of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from service.engine.control import DEFAULT_LIMITS, Limits
+from service.schemas.graph_cache import GraphCache
+
+MAX_FAULTS = 20
+"""Faults of a request's form that are looked for before giving up."""
+
+
+class WouldBlock(Exception):
+    """A reader was told not to wait, and needs something slow.
+
+    That is a registered graph, or the explanation of a refusal. Read again with
+    `may_block=True` in a thread.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Limits, the graphs seen before, and the way to registered ones.
+
+    `find_graph` gives the JSON text of a registered graph for its id or name, and raises
+    `service.schemas.errors.GraphNotFound` when there is none; it may block. None means
+    that nothing can be registered.
+    """
+
+    limits: Limits = DEFAULT_LIMITS
+    graphs: GraphCache = field(default_factory=GraphCache)
+    find_graph: Callable[[str], bytes] | None = None
+    max_output_bytes: int = 256 * 1024 * 1024
+    max_batch: int = 10_000_000
+    max_depth: int = 64

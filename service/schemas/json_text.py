@@ -1,0 +1,188 @@
+"""Reading JSON text: what the quick readers leave to be checked, and the strict reader.
+
+The quick reader is msgspec with typed structs. It lets the last of several members of one
+name win; `count_members` against the colons of the text finds out that there was only one
+of each. The strict reader is for bodies that the quick one refused: it says what is wrong.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from service.schemas.errors import MalformedJson, TooDeep
+
+_HOLD_FROM_BYTES = 64 * 1024
+_held = 0
+_was_enabled = False
+_lock = Lock()
+
+
+@contextmanager
+def collector_held_back(size: int) -> Iterator[None]:
+    """Keep the garbage collector still while a text of `size` bytes is read.
+
+    A large document makes millions of objects, none of them garbage, and the collector
+    would go through them again and again. Thread-safe: it is on again when the last of
+    several readers is done.
+    """
+    global _held, _was_enabled
+    if size < _HOLD_FROM_BYTES:
+        yield
+        return
+    with _lock:
+        if _held == 0:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+        _held += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _held -= 1
+            if _held == 0 and _was_enabled:
+                gc.enable()
+
+
+def count_members(value: Any) -> int:
+    """The members of a decoded value: those given of a struct, those of dicts in it.
+
+    Lists are not looked into: no member of a request is a list of objects.
+    """
+    if isinstance(value, msgspec.Struct):
+        total = 0
+        for name in value.__struct_fields__:
+            member = getattr(value, name)
+            if member is not msgspec.UNSET:
+                total += 1 + count_members(member)
+        # The tag is a member too.
+        return total + (value.__struct_config__.tag is not None)
+    if isinstance(value, dict):
+        return len(value) + sum(
+            count_members(member)
+            for member in value.values()
+            if isinstance(member, dict | msgspec.Struct)
+        )
+    return 0
+
+
+def check_members_once(text: bytes, colons: int, members: int) -> None:
+    """Raise MalformedJson when an object of `text` has two members of one name.
+
+    `colons` is the number of colons in it and `members` that of the members which were
+    decoded: where they agree no member was lost. A colon in a string, which is rare, makes
+    them differ too; then the text is read again to see.
+    """
+    if colons != members:
+        with collector_held_back(len(text)):
+            json.loads(text, object_pairs_hook=_members_once, parse_float=str, parse_int=str)
+
+
+def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise MalformedJson(f"an object has two members named '{shown(name)}'")
+            seen.add(name)
+    return members
+
+
+def shown(name: str) -> str:
+    """A name that a client chose, cut and free of control characters and lone surrogates."""
+    text = name if len(name) <= 64 else name[:63] + "…"
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def strict_json(body: bytes, max_depth: int) -> Any:
+    """The document in `body`, with numbers as Python numbers.
+
+    A number beyond the range of float64 comes out as an infinity, so that its place can be
+    named. Raises MalformedJson (not UTF-8, not JSON, a bare NaN, a lone surrogate, two
+    members of one name) or TooDeep.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        raise MalformedJson("the body is not UTF-8") from None
+    check_depth(body, max_depth)
+    try:
+        msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        pass  # a number out of range: JSON by its grammar
+    except msgspec.DecodeError as error:
+        raise _malformed(body, str(error)) from None
+    with collector_held_back(len(body)):
+        try:
+            return json.loads(
+                body,
+                object_pairs_hook=_members_once,
+                parse_constant=_no_constant,
+                parse_float=float,
+                parse_int=_integer,
+            )
+        except ValueError:
+            raise MalformedJson("the body is not valid JSON") from None
+
+
+def _no_constant(_: str) -> Any:
+    raise MalformedJson('JSON has no bare NaN or Infinity: write "NaN", "Infinity", "-Infinity"')
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) < 310 else math.copysign(math.inf, float(digits[:2] + "0"))
+
+
+_BYTE = re.compile(r"\(byte (\d+)\)")
+_BARE = re.compile(rb"-?(?:NaN|Infinity|nan|inf)")
+
+
+def _malformed(body: bytes, message: str) -> MalformedJson:
+    """What msgspec said, in words and with line and column."""
+    if not body.strip():
+        return MalformedJson("the body is empty")
+    if body.startswith(b"\xef\xbb\xbf"):
+        return MalformedJson("the body starts with a byte order mark")
+    found = _BYTE.search(message)
+    if found is None:
+        if b"\\u" in body:
+            return MalformedJson("the JSON is cut short, or a \\u escape is half of a pair")
+        return MalformedJson("the JSON is cut short")
+    at = min(int(found[1]), len(body))
+    line = body.count(b"\n", 0, at) + 1
+    column = len(body[body.rfind(b"\n", 0, at) + 1 : at].decode(errors="replace")) + 1
+    if _BARE.match(body, at):
+        return MalformedJson(
+            'JSON has no bare NaN or Infinity: write "NaN", "Infinity", "-Infinity"', line, column
+        )
+    what = message.removeprefix("JSON is malformed: ").partition(" (")[0]
+    return MalformedJson(f"not JSON at line {line}, column {column}: {what}", line, column)
+
+
+_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
+
+def check_depth(body: bytes, allowed: int) -> None:
+    """Raise TooDeep when objects and lists are nested deeper than `allowed`."""
+    if body.count(b"[") + body.count(b"{") <= allowed:
+        return
+    depth = 0
+    for found in _BRACKETS.finditer(body):
+        token = found[0]
+        if token in b"[{":
+            depth += 1
+            if depth > allowed:
+                raise TooDeep(allowed)
+        elif token in b"]}":
+            depth -= 1
