@@ -29,11 +29,14 @@ from service import __version__, routes
 from service.engine.errors import EngineError
 from service.errors import MEDIA_TYPE, Refusal, problem
 from service.routes._endpoint import Context
+from service.routes._pages import graph_finder
 from service.schemas.graph_cache import GraphCache
 from service.settings import Settings, get_settings
 from service.shell import openapi
+from service.shell.endpoint import Endpoint
 from service.shell.front import REQUEST_ID, Front
 from service.shell.state import drain_on_sigterm
+from service.store import Store, create_store
 
 STATIC = Path(__file__).resolve().parent / "static"
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -63,7 +66,8 @@ def create_app(settings: Settings | None = None) -> Service:
     settings = settings or get_settings()
     modules = list(_modules())
     api = _api(settings, modules)
-    context = _context(settings)
+    store = create_store(settings)
+    context = make_context(settings, store)
     service = Service(
         api,
         [endpoint for module in modules for endpoint in getattr(module, "endpoints", ())],
@@ -73,20 +77,32 @@ def create_app(settings: Settings | None = None) -> Service:
     )
     api.state.context = context
     api.state.settings = settings
+    api.state.store = store
     api.state.front = service
     api.state.metrics = service.metrics
     api.state.state = service.state
     return service
 
 
-def _context(settings: Settings) -> Context:
+def make_context(settings: Settings, store: Store | None = None) -> Context:
+    """What all requests share: limits, the graphs seen before, and the registered ones."""
     return Context(
+        find_graph=graph_finder(store or create_store(settings)),
         limits=settings.limits,
         graphs=GraphCache(settings.graph_cache_entries, settings.graph_cache_bytes),
         max_output_bytes=settings.max_output_bytes,
         max_batch=settings.max_batch,
         max_depth=settings.max_json_depth,
     )
+
+
+def compute_endpoints() -> dict[str, Endpoint]:
+    """Every compute endpoint, by its path."""
+    return {
+        endpoint.path: endpoint
+        for module in _modules()
+        for endpoint in getattr(module, "endpoints", ())
+    }
 
 
 def _modules() -> Iterable[ModuleType]:

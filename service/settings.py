@@ -145,9 +145,13 @@ class Settings(BaseSettings):
     playground: bool = Field(True, description="Serve the playground at /.")
     tasks_dir: Path | None = Field(None, description="A folder of grading tasks.")
     database_url: SecretStr = Field(
-        SecretStr("sqlite:///gradient-service.db"),
+        SecretStr("sqlite://"),
         validation_alias=AliasChoices("database_url", "DATABASE_URL", "GRADIENT_DATABASE_URL"),
-        description="Where registered graphs are kept (SQLAlchemy's form). DATABASE_URL.",
+        description="Where registered graphs and tasks are kept: sqlite:///PATH, or "
+        "postgresql://… to share them between replicas. Without it, in memory. DATABASE_URL.",
+    )
+    store_max_bytes: int = Field(
+        1024 * MiB, ge=MiB, description="Size that an SQLite store may grow to."
     )
 
     # Seeing inside.

@@ -228,7 +228,7 @@ def check_declared_shapes(graph: Graph, dtype: str, limits: Limits) -> None:
     with the faults of the nodes that are known, LimitExceeded for one that is too large.
     """
     specs = {
-        name: TensorSpec(leaf.shape, leaf.dtype or dtype)
+        name: TensorSpec(leaf.shape or (), leaf.dtype or dtype)
         if leaf.value is None
         else tensor_spec(leaf.value, leaf, dtype)
         for name, leaf in graph.inputs.items()

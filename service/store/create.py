@@ -28,7 +28,7 @@ def create_store(settings: Settings) -> DatabaseStore:
     if in_memory and settings.state_dir is not None:
         url = f"sqlite:///{settings.state_dir / _SHARED_FILE}"
     folder = None if settings.tasks_dir is None else TaskFolder(settings.tasks_dir)
-    return DatabaseStore(url, folder=folder, max_bytes=getattr(settings, "store_max_bytes", None))
+    return DatabaseStore(url, folder=folder, max_bytes=settings.store_max_bytes)
 
 
 def database_url(given: str) -> str:
