@@ -295,6 +295,10 @@ def _resolve_plain(spec: GraphSpec) -> Graph | None:
 _FIRST, _LAST = operator.itemgetter(0), operator.itemgetter(-1)
 
 
+_SUGGESTIONS = 20
+"""Faults of one graph that get a suggestion: looking for similar names takes its time."""
+
+
 class _Resolver:
     """The thorough way: any graph, and every fault in it."""
 
@@ -358,7 +362,7 @@ class _Resolver:
         spec = self.spec
         name, given = spec.ops[position], len(spec.inputs[position])
         if name not in REGISTRY:
-            near = REGISTRY.suggest(name)
+            near = REGISTRY.suggest(name) if len(self.faults) < _SUGGESTIONS else None
             hint = f"did you mean '{near}'?" if near else "GET /v1/operators lists them all"
             self._fault("unknown_operator", f"no operator '{name[:64]}'", position, "/op", hint)
             self.operators.append(None)
@@ -397,14 +401,17 @@ class _Resolver:
             if source is not None:
                 sources.append(source)
                 continue
-            near = difflib.get_close_matches(str(given)[:64], self._some_ids(), 1, 0.6)
-            hint = f"did you mean '{near[0]}'?" if near else None
+            hint = self._similar(str(given))
             detail = f"no node '{str(given)[:64]}'"
             self._fault("unknown_node", detail, position, f"/inputs/{place}", hint)
         return tuple(sources)
 
-    def _some_ids(self) -> list[str]:
-        return self.spec.ids[:2000]
+    def _similar(self, name: str) -> str | None:
+        """A hint at the node that a misspelt name may mean; after some faults no more."""
+        if len(self.faults) >= _SUGGESTIONS:
+            return None
+        near = difflib.get_close_matches(name[:64], self.spec.ids[:500], 1, 0.6)
+        return f"did you mean '{near[0][:64]}'?" if near else None
 
     def _source(self, given: str | float) -> int | None:
         """The position of an input: a node, an output of a node, a literal; or None."""
@@ -444,14 +451,13 @@ class _Resolver:
         names = [wanted] if isinstance(wanted, str) else list(wanted)
         for place, name in enumerate(names):
             if self._source(name) is None:
-                near = difflib.get_close_matches(name[:64], self._some_ids(), 1, 0.6)
                 self.faults.append(
                     Fault(
                         "unknown_node",
                         f"no node '{name[:64]}'",
                         node=name[:64],
                         pointer="/output" if isinstance(wanted, str) else f"/output/{place}",
-                        hint=f"did you mean '{near[0]}'?" if near else None,
+                        hint=self._similar(name),
                     )
                 )
         if not names:
