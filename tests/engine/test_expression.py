@@ -1,0 +1,168 @@
+"""Source text becomes a graph; what isn't a graph is refused with its place."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.engine.compute import forward, gradient
+from service.engine.errors import GraphError
+from service.engine.expression import parse_expression
+from service.engine.graph import resolve
+
+STAGED = """
+x = 3 # example values
+y = -4
+
+# forward pass
+sigy = 1.0 / (1 + math.exp(-y)) # sigmoid in numerator   #(1)
+num = x + sigy # numerator                               #(2)
+sigx = 1.0 / (1 + math.exp(-x)) # sigmoid in denominator #(3)
+xpy = x + y                                              #(4)
+xpysqr = xpy**2                                          #(5)
+den = sigx + xpysqr # denominator                        #(6)
+invden = 1.0 / den                                       #(7)
+f = num * invden # done!                                 #(8)
+"""
+
+
+def value(text: str, **inputs: Any) -> Any:
+    graph = resolve(parse_expression(text))
+    return forward(graph.program(inputs), inputs).outputs[graph.outputs[0]]
+
+
+def test_the_notes_staged_forward_pass_can_be_pasted_in() -> None:
+    graph = resolve(parse_expression(STAGED))
+    found = gradient(graph.program({}), {})
+    assert graph.outputs == ("f",)
+    assert found.value == pytest.approx(1.5456448841066441, rel=1e-15)
+    assert found.gradients == pytest.approx({"x": 2.0595697955721652, "y": 1.5922327514838093})
+    assert found.values is not None
+    assert {"sigy", "num", "sigx", "xpy", "xpysqr", "den", "invden"} <= set(found.values)
+
+
+def test_the_notes_neuron_with_lists_and_subscripts() -> None:
+    graph = resolve(
+        parse_expression(
+            "w = [2,-3,-3]; x = [-1, -2]\n"
+            "dot = w[0]*x[0] + w[1]*x[1] + w[2]\n"
+            "f = 1.0 / (1 + math.exp(-dot))"
+        )
+    )
+    found = gradient(graph.program({}), {})
+    np.testing.assert_allclose(found.gradients["w"], [-0.19661193, -0.39322387, 0.19661193])
+    np.testing.assert_allclose(found.gradients["x"], [0.39322387, -0.5898358])
+
+
+A = np.arange(6.0).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs", "expected"),
+    [
+        ("(x + y) * z", {"x": -2.0, "y": 5.0, "z": -4.0}, -12.0),
+        ("x % 3 - -x", {"x": 7.0}, 8.0),
+        ("2 ** 0.5 * x", {"x": 1.0}, 2**0.5),
+        ("x if x > 0 else -x", {"x": -3.0}, 3.0),
+        ("1 < x <= 3", {"x": 2.0}, True),
+        ("not (x > 1 and x < 2)", {"x": 3.0}, True),
+        ("max(x, 2 * y)", {"x": 1.0, "y": 3.0}, 6.0),
+        ("abs(x) + round(1.4 * x)", {"x": -1.0}, 0.0),
+        ("np.sum(a, 0)", {"a": A}, A.sum(0)),
+        ("np.sum(a, axis=1, keepdims=True)", {"a": A}, A.sum(1, keepdims=True)),
+        ("np.max(a, 1)", {"a": A}, A.max(1)),
+        ("a.max()", {"a": A}, 5.0),
+        ("a.T @ a", {"a": A}, A.T @ A),
+        ("a.dot(b)", {"a": A, "b": A.T}, A @ A.T),
+        ("np.reshape(a, (3, 2))", {"a": A}, A.reshape(3, 2)),
+        ("a.reshape(3, 2)", {"a": A}, A.reshape(3, 2)),
+        ("np.concatenate([a, a], axis=1)", {"a": A}, np.concatenate([A, A], 1)),
+        ("np.einsum('ij,ij->i', a, a)", {"a": A}, (A * A).sum(1)),
+        ("np.where(a > 2, a, 0)", {"a": A}, np.where(A > 2, A, 0)),
+        ("np.linalg.norm(a)", {"a": A}, np.linalg.norm(A)),
+        ("np.clip(a, 1, 4)", {"a": A}, A.clip(1, 4)),
+        ("a[1]", {"a": A}, A[1]),
+        ("a[-1, 0]", {"a": A}, A[-1, 0]),
+        ("a[:, 1:]", {"a": A}, A[:, 1:]),
+        ("a[..., -1]", {"a": A}, A[..., -1]),
+        ("a[:, ::-1]", {"a": A}, A[:, ::-1]),
+        ("a[:, None, 0]", {"a": A}, A[:, None, 0]),
+        ("a[0, ::2]", {"a": A}, A[0, ::2]),
+        ("math.pi * x + np.e", {"x": 1.0}, np.pi + np.e),
+        ("u, v = split(a, axis=1, sizes=[1, 2])\ny = u * v", {"a": A}, A[:, :1] * A[:, 1:]),
+        ("x", {"x": 2.0}, 2.0),
+        ("3 + 4", {}, 7.0),
+    ],
+)
+def test_value_is_pythons(text: str, inputs: dict[str, Any], expected: Any) -> None:
+    found = value(text, **inputs)
+    np.testing.assert_allclose(found, expected)
+    assert np.shape(found) == np.shape(expected)
+
+
+def test_intermediates_do_not_take_a_users_name() -> None:
+    spec = parse_expression("_1 = x + 1\noutput = _1 * 2\ny = output * x + 3")
+    assert len(set(spec.ids)) == len(spec.ids)
+    assert spec.output == "y"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "column"),
+    [
+        ("", "syntax", 1, 1),
+        ("x + ", "syntax", 1, 5),
+        ("y = x +\nz = 2", "syntax", 1, None),
+        ("x.__class__", "syntax", 1, 1),
+        ("().__class__", "syntax", None, None),
+        ("[y for y in x]", "syntax", 1, 1),
+        ("lambda: 1", "syntax", 1, 1),
+        ("import os", "syntax", 1, 1),
+        ("__import__('os')", "unknown_operator", 1, 1),
+        ("eval('1')", "unknown_operator", 1, 1),
+        ("y = 1\nz = foo(x)", "unknown_operator", 2, 5),
+        ("expp(x)", "unknown_operator", 1, 1),
+        ("sum(x, axs=1)", "attribute", 1, 1),
+        ("sum(x, axis=y)", "attribute", 1, 13),
+        ("exp(x, y)", "arity", 1, 1),
+        ("y = x\ny = 2", "syntax", 2, 1),
+        ("x += 1", "syntax", 1, 1),
+        ("x\ny", "syntax", 1, 1),
+        ("f(*x)", "unknown_operator", 1, 1),
+        ("exp(*x)", "syntax", 1, 1),
+        ("'text' + x", "syntax", 1, 1),
+        ("x[y]", "syntax", 1, 3),
+        ("x is y", "syntax", 1, 1),
+        ("x // 2", "syntax", 1, 1),
+        ("1" + "0" * 400 + " * x", "syntax", 1, 1),
+        ("(" * 10_000 + ")" * 10_000, "syntax", 1, 1),
+        ("-" * 90_000 + "x", "syntax", 1, 1),
+        ("+".join(["x"] * 40_000), "syntax", 1, 1),
+        ("x" * 200_000, "syntax", 1, 1),
+        ("\x00", "syntax", None, None),
+    ],
+)
+def test_refusal_names_code_and_place(
+    text: str, code: str, line: int | None, column: int | None
+) -> None:
+    started = time.perf_counter()
+    with pytest.raises(GraphError) as caught:
+        parse_expression(text)
+    assert time.perf_counter() - started < 2
+    fault = caught.value.faults[0]
+    assert fault.code == code
+    assert line is None or fault.line == line
+    assert column is None or fault.column == column
+    assert len(fault.detail) < 300
+
+
+def test_every_fault_of_a_text_is_listed() -> None:
+    with pytest.raises(GraphError) as caught:
+        parse_expression("a = foo(x)\nb = bar(x)\nc = x + 1")
+    assert [f.line for f in caught.value.faults] == [1, 2]
+
+
+def test_power_towers_are_folded_in_floats() -> None:
+    assert value("2**10**10**10 * x", x=1.0) == float("inf")
