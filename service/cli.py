@@ -30,7 +30,10 @@ def build() -> typer.Typer:
     for found in pkgutil.iter_modules(commands.__path__):
         if not found.name.startswith("_"):
             module = importlib.import_module(f"{commands.__name__}.{found.name}")
-            program.command(found.name.replace("_", "-"))(module.command)
+            if hasattr(module, "command"):
+                program.command(found.name.replace("_", "-"))(module.command)
+            for name, command in getattr(module, "commands", {}).items():
+                program.command(name)(command)
     return program
 
 
