@@ -30,6 +30,7 @@ from service.engine.errors import EngineError
 from service.errors import MEDIA_TYPE, Refusal, problem
 from service.routes._endpoint import Context
 from service.routes._pages import graph_finder
+from service.schemas.errors import SchemaError
 from service.schemas.graph_cache import GraphCache
 from service.settings import Settings, get_settings
 from service.shell import openapi
@@ -144,6 +145,7 @@ def _api(settings: Settings, modules: Iterable[ModuleType]) -> FastAPI:
     api.mount("/static", StaticFiles(directory=STATIC), name="static")
     for kind in (
         EngineError,
+        SchemaError,
         Refusal,
         HTTPException,
         RequestValidationError,
@@ -177,7 +179,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 def _openapi(api: FastAPI) -> Callable[[], dict[str, Any]]:
     def made() -> dict[str, Any]:
         if api.openapi_schema is None:
-            api.openapi_schema = openapi.document(api)
+            api.openapi_schema = openapi.document(api, compute_endpoints().values())
         return api.openapi_schema
 
     return made

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from service.engine.control import Control
 from service.schemas.context import Context, WouldBlock
 
-__all__ = ["Context", "Cost", "Endpoint", "Read", "WouldBlock", "Work"]
+__all__ = ["Context", "Cost", "Endpoint", "Read", "Work", "WouldBlock"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,12 +163,17 @@ def _batched_gradient(request: GradientRequest, graph: Any, context: Context) ->
     return Work(cost, run)
 
 
+def _length(tensor: Any) -> int:
+    """The size of a tensor's first axis."""
+    return int(np.shape(tensor)[0]) if np.ndim(tensor) else 1
+
+
 def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, VjpRequest, context, may_block)
     program = graph.program(request.inputs, request.dtype, context.limits)
     rows = 1
     if request.batch_cotangents:
-        rows = max((len(np.atleast_1d(c)) for c in request.cotangents.values()), default=1)
+        rows = max((_length(tensor) for tensor in request.cotangents.values()), default=1)
     elements = rows * _sizes(program, request.wrt) + _sizes(program, request.cotangents)
 
     def run(control: Control | None) -> bytes:
@@ -312,6 +317,8 @@ endpoints: tuple[Endpoint, ...] = (
             "gradient-matmul",
             "gradient-branch",
             "gradient-batch",
+            "gradient-base64",
+            "gradient-warning",
         ),
     ),
     Endpoint(

@@ -94,7 +94,7 @@ def array_object(tensor: Any) -> dict[str, Any]:
     """A tensor as an array object: C order, little endian, base64."""
     array = np.asarray(tensor)
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
-    text = binascii.b2a_base64(array, newline=False)
+    text = binascii.b2a_base64(array.data, newline=False)
     return {
         "object_type": "array",
         "shape": array.shape,

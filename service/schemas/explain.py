@@ -93,7 +93,7 @@ def _form_faults(
     try:
         model.model_validate(document)
     except ValidationError as error:
-        places = set()
+        places: set[str] = set()
         for found in error.errors(include_url=False, include_context=True, include_input=False):
             place = _place(found["loc"], document)
             if place not in places and len(places) < MAX_FAULTS:
@@ -103,7 +103,7 @@ def _form_faults(
 
 def _place(location: Sequence[int | str], document: Any) -> str:
     """The pointer to a location: parts that only name a branch of a union are left out."""
-    parts = []
+    parts: list[str] = []
     value = document
     for part in location:
         if isinstance(value, dict) and (part in value or not parts):

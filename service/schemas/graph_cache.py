@@ -26,7 +26,7 @@ class GraphCache:
         return len(self._graphs)
 
     @property
-    def bytes(self) -> int:
+    def text_bytes(self) -> int:
         """The size of the texts that are kept."""
         return self._bytes
 

@@ -20,6 +20,7 @@ from msgspec import UNSET, UnsetType
 
 from service.engine.control import Limits
 from service.engine.errors import Fault, GraphError
+from service.engine.expression import parse_expression
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.schemas.json_text import check_members_once, collector_held_back, count_members
@@ -30,7 +31,7 @@ from service.schemas.tensors import read_tensor
 class GraphText(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A graph as it is decoded: `nodes` or `expression`."""
 
-    nodes: list[Node] | UnsetType = UNSET  # type: ignore[valid-type]
+    nodes: list[Node] | UnsetType = UNSET
     expression: str | UnsetType = UNSET
     output: str | list[str] | UnsetType | None = UNSET
 
@@ -77,8 +78,6 @@ def read_graph(text: bytes, limits: Limits) -> Graph:
 
 def read_expression(source: str, output: str | list[str] | None, limits: Limits) -> Graph:
     """The resolved graph of source text; its faults point at the text."""
-    from service.engine.expression import parse_expression
-
     try:
         spec = parse_expression(source)
         if output is not None:

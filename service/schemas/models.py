@@ -23,7 +23,8 @@ from service.schemas.tensors import DTYPES, Dtype, TensorJson
 REFERENCE = "#/components/schemas/"
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
-Tensor = Annotated[Any, WithJsonSchema({"$ref": f"{REFERENCE}Tensor"})]
+_COMPONENT = "x-component"
+Tensor = Annotated[Any, WithJsonSchema({_COMPONENT: "Tensor"})]
 """Any tensor; `service.schemas.tensors` reads it."""
 
 _SENTENCE = "The three strings stand for the floating-point numbers that JSON lacks."
@@ -94,7 +95,7 @@ def _camel(name: str) -> str:
 
 
 def _attribute_field(attribute: Attribute) -> Any:
-    extra = {} if attribute.minimum is None else {"minimum": attribute.minimum}
+    extra: Any = {} if attribute.minimum is None else {"minimum": attribute.minimum}
     default: Any = ... if attribute.required else attribute.default
     notes = Field(default, description=attribute.doc or None, json_schema_extra=extra or None)
     return attribute.annotation, notes
@@ -121,7 +122,7 @@ def _operator_model(operator: Operator) -> type[NodeBase]:
         most = None
     what = ", ".join(operator.inputs) + (", …" if most is None else "")
     fields: dict[str, Any] = {
-        "op": (Literal[(operator.name, *operator.aliases)], ...),  # type: ignore[misc]
+        "op": (Literal[(operator.name, *operator.aliases)], ...),
         "inputs": (
             list[InputOf],
             Field(
@@ -174,7 +175,7 @@ def node_model(name: str) -> type[NodeBase] | None:
 def node_type() -> Any:
     """Any node: a union discriminated on `op`."""
     models = [InputNode, ConstantNode, *map(_operator_model, written_operators())]
-    return Annotated[reduce(or_, models), Field(discriminator="op")]  # type: ignore[arg-type]
+    return Annotated[reduce(or_, models), Field(discriminator="op")]
 
 
 OutputNames = Annotated[
@@ -184,6 +185,18 @@ OutputNames = Annotated[
         "consumes."
     ),
 ]
+
+
+_CIRCUIT: Any = {
+    "nodes": [
+        {"id": "x", "op": "input", "value": -2},
+        {"id": "y", "op": "input", "value": 5},
+        {"id": "z", "op": "input"},
+        {"id": "q", "op": "add", "inputs": ["x", "y"]},
+        {"id": "f", "op": "mul", "inputs": ["q", "z"]},
+    ],
+    "output": "f",
+}
 
 
 class GraphMembers(BaseModel):
@@ -201,9 +214,9 @@ def graph_models() -> tuple[type[BaseModel], type[BaseModel]]:
     """The two written forms of a graph: nodes, and source text."""
     nodes = create_model(
         "NodesGraph",
-        __config__=STRICT,
+        __config__=ConfigDict(**STRICT, json_schema_extra={"examples": [_CIRCUIT]}),
         __doc__="A graph as nodes in any order.",
-        nodes=(list[node_type()], Field(min_length=1)),  # type: ignore[misc]
+        nodes=(list[node_type()], Field(min_length=1)),  # type: ignore[arg-type,misc]
         output=(OutputNames, None),
     )
     text = create_model(
@@ -256,12 +269,12 @@ def _documented(annotation: Any, graph: Any) -> Any:
 
 def _model_of(kind: type[msgspec.Struct], graph: Any) -> type[BaseModel]:
     fields: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in sorted(msgspec.structs.fields(kind), key=lambda one: one.name != "graph"):
         default: Any = ...
         if not field.required:
             default = field.default
             if default is msgspec.NODEFAULT:
-                default = field.default_factory()  # type: ignore[misc]
+                default = field.default_factory()
         fields[field.name] = (_documented(field.type, graph), default)
     return create_model(kind.__name__, __config__=STRICT, __doc__=kind.__doc__, **fields)
 
@@ -281,3 +294,17 @@ def envelope_model(kind: type[msgspec.Struct]) -> type[BaseModel]:
 def written_attribute(operator: str, name: str) -> Attribute | None:
     """The attribute of this name of an operator."""
     return written_attributes(REGISTRY[operator]).get(name)
+
+
+def with_components(schema: Any) -> Any:
+    """A JSON schema with references to the hand-written components where they belong.
+
+    Pydantic takes no reference to what it has not made itself, so they are marked until then.
+    """
+    if isinstance(schema, dict):
+        made = {key: with_components(value) for key, value in schema.items()}
+        name = made.pop(_COMPONENT, None)
+        return made if name is None else {"$ref": REFERENCE + name, **made}
+    if isinstance(schema, list):
+        return [with_components(item) for item in schema]
+    return schema

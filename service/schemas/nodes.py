@@ -21,7 +21,7 @@ Reference = bool | float | str
 """A node's input: a node's id, or a literal number or truth value."""
 
 
-class _Leaf(msgspec.Struct, forbid_unknown_fields=True, gc=False, frozen=True, tag_field="op"):
+class _Leaf(msgspec.Struct, forbid_unknown_fields=True, gc=False, tag_field="op"):
     id: str
     value: TensorJson | UnsetType | None = UNSET
     shape: list[int] | UnsetType | None = UNSET
@@ -81,14 +81,14 @@ STRUCTS: dict[type[msgspec.Struct], Operator] = {
     for operator in written_operators()
     for tag in (operator.name, *operator.aliases)
 }
-LEAVES = frozenset((InputNode, ConstantNode))
+LEAVES: frozenset[type[msgspec.Struct]] = frozenset((InputNode, ConstantNode))
 WITH_ATTRIBUTES: dict[type[msgspec.Struct], tuple[str, ...]] = {
     struct: tuple(written_attributes(operator))
     for struct, operator in STRUCTS.items()
     if written_attributes(operator)
 }
 NAMES: dict[type[msgspec.Struct], str] = {
-    struct: str(struct.__struct_config__.tag) for struct in (*STRUCTS, *LEAVES)
+    struct: str(struct.__struct_config__.tag) for struct in [*STRUCTS, *LEAVES]
 }
 """The operator name as it was written, by struct."""
 

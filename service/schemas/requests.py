@@ -70,13 +70,16 @@ class _Reader:
         self.names: list[str] = []
         self.tensors: list[str] = []
         self.mappings: list[str] = []
+        self.tensor_mappings: list[str] = []
         fields: list[tuple[Any, ...]] = []
         for field in msgspec.structs.fields(kind):
             self.names.append(field.name)
             plain = without_notes(field.type)
             if plain == TensorJson or plain == TensorJson | None:
                 self.tensors.append(field.name)
-            elif _is_mapping(plain):
+            elif plain == Tensors:
+                self.tensor_mappings.append(field.name)
+            if getattr(plain, "__origin__", None) is dict:
                 self.mappings.append(field.name)
             if field.required:
                 fields.append((field.name, field.type))
@@ -94,10 +97,6 @@ _reader = cache(_Reader)
 def without_notes(annotation: Any) -> Any:
     """The type inside an Annotated one."""
     return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
-
-
-def _is_mapping(annotation: Any) -> bool:
-    return getattr(annotation, "__origin__", None) is dict
 
 
 def read_request(
@@ -123,10 +122,7 @@ def read_request(
             }
             text = bytes(given["graph"])
             members = len(given)
-            for name in reader.mappings:
-                if name in given:
-                    members += count_members(given[name])
-            for name in reader.tensors:
+            for name in (*reader.mappings, *reader.tensors):
                 if name in given:
                     members += count_members(given[name])
             # The members of the graph are counted when it is read for the first time.
@@ -142,7 +138,7 @@ def read_request(
     for name in reader.tensors:
         if name in given and type(given[name]) is not float:
             _read_one(given, name, f"#/{name}", context.limits, faults)
-    for name in reader.mappings:
+    for name in reader.tensor_mappings:
         if name in given:
             mapping = given[name]
             for key, value in mapping.items():

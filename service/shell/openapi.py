@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.errors import problem_schema, responses
+from service.routes._describe import describe
+from service.routes._endpoint import Endpoint
 
 _EVERYWHERE = (401, 403, 406, 429, 500)
 _WITH_BODY = (400, 408, 413, 415, 422)
@@ -16,8 +18,11 @@ _COMPUTED = (503, 504)
 _OPEN = frozenset({"/healthz", "/readyz"})
 
 
-def document(api: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of `api`, with the answers that the front may give on any path."""
+def document(api: FastAPI, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
+    """The OpenAPI document of `api` and of the compute endpoints in front of it.
+
+    With the answers that the front may give on any path.
+    """
     made = get_openapi(
         title=api.title,
         version=api.version,
@@ -27,6 +32,7 @@ def document(api: FastAPI) -> dict[str, Any]:
         tags=api.openapi_tags,
         license_info=api.license_info,
     )
+    describe(made, endpoints)
     components = made.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = problem_schema()

@@ -1,0 +1,73 @@
+"""The compute endpoints in the OpenAPI document, beside the paths that FastAPI describes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from service.errors import responses
+from service.routes._endpoint import Endpoint
+from service.schemas.models import REFERENCE, TENSOR_SCHEMAS, request_model, with_components
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "openapi" / "examples"
+"""Requests with their answers, of a checkout; an installed package has none."""
+
+
+def describe(document: dict[str, Any], endpoints: Iterable[Endpoint]) -> None:
+    """Add the endpoints' paths and the schemas of their bodies to an OpenAPI document."""
+    described = [endpoint for endpoint in endpoints if hasattr(endpoint, "response")]
+    wanted: list[Any] = []
+    for endpoint in described:
+        wanted.append((request_model(endpoint.request), "validation"))
+        wanted.append((endpoint.response, "validation"))
+    _, definitions = models_json_schema(wanted, ref_template=REFERENCE + "{model}")
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(with_components(definitions.get("$defs", {})))
+    schemas.update(TENSOR_SCHEMAS)
+    for endpoint in described:
+        document.setdefault("paths", {}).setdefault(endpoint.path, {})["post"] = _operation(
+            endpoint
+        )
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    asked, answered = _examples(endpoint)
+    request = {"schema": {"$ref": REFERENCE + request_model(endpoint.request).__name__}}
+    response = {"schema": {"$ref": REFERENCE + endpoint.response.__name__}}
+    answers: dict[str, Any] = {
+        "200": {
+            "description": "The result.",
+            "content": {"application/json": response | answered},
+        }
+    }
+    answers.update({str(status): answer for status, answer in responses(404).items()})
+    return {
+        "tags": ["compute"],
+        "operationId": endpoint.name.replace("-", "_"),
+        "summary": endpoint.summary,
+        "description": endpoint.description,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": request | asked},
+        },
+        "responses": answers,
+    }
+
+
+def _examples(endpoint: Endpoint) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The `examples` members of the request and of the answer."""
+    asked, answered = {}, {}
+    for name in endpoint.examples:
+        request = EXAMPLES / f"{name}.request.json"
+        response = EXAMPLES / f"{name}.response.json"
+        if request.exists() and response.exists():
+            title = name.replace("-", " ")
+            asked[name] = {"summary": title, "value": json.loads(request.read_text("utf-8"))}
+            answered[name] = {"summary": title, "value": json.loads(response.read_text("utf-8"))}
+    if not asked:
+        return {}, {}
+    return {"examples": asked}, {"examples": answered}
