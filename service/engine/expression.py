@@ -494,7 +494,7 @@ class _Reader:
         raise self._fault(at, "syntax", "only a named function can be called")
 
     def _operator(self, at: ast.Call) -> Operator:
-        called, owner = self._function(at)
+        called, _ = self._function(at)
         found = _NUMPY.get(called, called) if not isinstance(at.func, ast.Name) else called
         if called == "transpose" and isinstance(at.func, ast.Name):
             found = "matrix_transpose"
@@ -523,18 +523,18 @@ class _Reader:
             raise self._fault(at, "syntax", "* is not read")
         if op.name == "einsum" and given and _text(given[0]) is not None:
             attributes["equation"] = given.pop(0)
-        if op.variadic or op.gate:
-            if given and isinstance(given[0], ast.List | ast.Tuple):
-                given, behind = list(given[0].elts), given[1:]
-                if behind:
-                    attributes.setdefault("axis", behind[0])
+        listed = given[0] if given and (op.variadic or op.gate) else None
+        if isinstance(listed, ast.List | ast.Tuple):
+            if given[1:]:
+                attributes.setdefault("axis", given[1])
+            given = list(listed.elts)
         inputs = given
         if (
             op.gate
             and len(given) == 2
-            and (_is_axis(given[1]))
+            and _is_axis(given[1])
             and _literal(given[0]) is None
-            and (isinstance(at.func, ast.Attribute))
+            and isinstance(at.func, ast.Attribute)
         ):
             inputs, attributes["axis"] = given[:1], given[1]
         elif not op.variadic and not op.gate:

@@ -344,13 +344,17 @@ class _Resolver:
     ) -> None:
         """Note a fault of the node at `position`."""
         line, column = (self.spec.places or {}).get(position, (None, None))
+        if line is not None:
+            pointer = "/expression"
+        else:
+            pointer = f"/nodes/{position}{place}"
         self.faults.append(
             Fault(
                 code,
                 detail,
                 node=self.spec.ids[position],
                 op=self.spec.ops[position][:64],
-                pointer=f"/nodes/{position}{place}",
+                pointer=pointer,
                 hint=hint,
                 line=line,
                 column=column,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -282,18 +282,28 @@ class _Compiler:
                 return None
             inputs.append(result)
         op, name = graph.operator(position), graph.ids[position]
+        made: Traced | tuple[Traced, ...]
         try:
             made = builder.emit(op, tuple(inputs), graph.attributes(position), complete=True)
         except OperatorError as error:
-            self.faults.append(error.at(name, op.name, f"/nodes/{position}"))
+            self.faults.append(self._placed(error, position))
             return None
         if isinstance(made, tuple):
             for index, part in enumerate(made):
                 self._name(part, f"{name}.{index}")
             builder.code.names[name] = made[0].slot
         else:
-            made = self._name(made, name)
+            return self._name(made, name)
         return made
+
+    def _placed(self, error: OperatorError, position: int) -> Fault:
+        """The fault with the node's place in the document, or in the source text."""
+        graph = self.graph
+        name, op = graph.ids[position], graph.operator(position).name
+        if graph.places is None:
+            return error.at(name, op, f"/nodes/{position}")
+        line, column = graph.places[position]
+        return replace(error.at(name, op, "/expression"), line=line, column=column)
 
     def _result(self, source: int) -> Traced | None:
         if source >= 0:

@@ -94,7 +94,8 @@ _BINARY: list[Callable[..., float]] = [_binary(code) for code in range(len(REGIS
 
 def _general(graph: Graph, position: int, code: int, args: list[float]) -> float:
     op = REGISTRY.by_code(code)
-    return float_function(op)(*args, **graph.attributes(position))
+    result: float = float_function(op)(*args, **graph.attributes(position))
+    return result
 
 
 def backward(
@@ -181,7 +182,7 @@ def reached_from(graph: Graph, wanted: Sequence[int]) -> bytes:
     for position in wanted:
         reached[position] = 1
     for i, a, b in zip(graph.order, graph.first, graph.second, strict=True):
-        sources = graph.many[i] if i in graph.many else (a, b)
+        sources = graph.many.get(i, (a, b))
         if any(reached[source] for source in sources):
             reached[i] = 1
     return bytes(reached)

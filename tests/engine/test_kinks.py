@@ -1,4 +1,4 @@
-"""Ties, kinks and poles: which of the possible slopes is given, and digits that must not be lost."""
+"""Ties, kinks and poles: which slope is given there; and digits that must not be lost."""
 
 from __future__ import annotations
 

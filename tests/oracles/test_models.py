@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from service.engine.compute import gradient  # noqa: E402
-from service.engine.graph_spec import GraphSpec  # noqa: E402
 from service.engine.graph import resolve  # noqa: E402
+from service.engine.graph_spec import GraphSpec  # noqa: E402
 from tests.engine.graphs import leaf, node, spec_of  # noqa: E402
 
 pytestmark = pytest.mark.oracle

@@ -18,7 +18,12 @@ def behind(axis: int | Sequence[int] | None, ndim: int) -> int | tuple[int, ...]
         return tuple(range(1, ndim + 1))
     if isinstance(axis, int):
         return axis % ndim + 1 if ndim else 1
-    return tuple(one % ndim + 1 for one in axis)
+    return all_behind(axis, ndim)
+
+
+def all_behind(axes: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """A list of axes of a point's tensor, each one place to the right."""
+    return tuple(one % ndim + 1 for one in axes)
 
 
 def shift_axis(name: str) -> Rule:

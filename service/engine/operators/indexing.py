@@ -87,7 +87,9 @@ def _written(starts: Any, stops: Any, axes: Any, steps: Any) -> str:
     """The slices as Python writes them."""
     axes = range(len(starts)) if axes is None else axes
     steps = (1,) * len(starts) if steps is None else steps
-    by_axis = dict(zip(axes, zip(starts, stops, steps, strict=True), strict=True))
+    by_axis: dict[int, tuple[int, int, int]] = dict(
+        zip(axes, zip(starts, stops, steps, strict=True), strict=True)
+    )
     if any(axis < 0 for axis in by_axis):
         by_axis = {axis + 64: part for axis, part in by_axis.items()}
     parts = []
@@ -375,7 +377,7 @@ REGISTRY.register(
 def _scatter_add(x: Any, indices: Any, updates: Any, *, axis: int) -> Any:
     axis = axis % x.ndim
     index = np.broadcast_to(as_index(indices, x.shape[axis]), np.shape(updates))
-    places = list(np.indices(index.shape, sparse=True))
+    places: list[Any] = list(np.indices(index.shape, sparse=True))
     places[axis] = index
     whole = np.array(x)
     np.add.at(whole, tuple(places), updates)

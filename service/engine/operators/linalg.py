@@ -617,7 +617,7 @@ def _diagonal_length(rows: int, columns: int, offset: int) -> int:
 
 def _diagonal_infer(x: TensorSpec, *, offset: int) -> TensorSpec:
     _matrix(x)
-    return TensorSpec((*x.shape[:-2], _diagonal_length(*x.shape[-2:], offset)), x.dtype)
+    return TensorSpec((*x.shape[:-2], _diagonal_length(x.shape[-2], x.shape[-1], offset)), x.dtype)
 
 
 def _on_diagonal(x: Any, *, rows: int, columns: int, offset: int) -> Any:

@@ -119,7 +119,7 @@ def _taps(
 def _unfold(x: Any, *, kernel: Shape, strides: Shape, dilations: Shape) -> Any:
     lead, _, places = _unfold_parts(x.shape, kernel, strides, dilations)
     out = np.empty((*lead, *kernel, *places), x.dtype)
-    behind = (slice(None),) * len(places)
+    behind: tuple[Any, ...] = (slice(None),) * len(places)
     for tap, slices in _taps(kernel, strides, dilations, places):
         out[(..., *tap, *behind)] = x[slices]
     return out
@@ -134,7 +134,7 @@ def _fold(x: Any, *, size: Shape, kernel: Shape, strides: Shape, dilations: Shap
     lead = x.shape[: x.ndim - 2 * len(kernel)]
     whole = np.zeros((*lead, *size), x.dtype)
     places = x.shape[x.ndim - len(kernel) :]
-    behind = (slice(None),) * len(places)
+    behind: tuple[Any, ...] = (slice(None),) * len(places)
     for tap, slices in _taps(kernel, strides, dilations, places):
         whole[slices] += x[(..., *tap, *behind)]
     return whole

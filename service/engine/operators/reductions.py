@@ -279,7 +279,7 @@ def _cumulative_prod_rule(xp: Any, g: Any, y: Any, x: Any, axis: int) -> Any:
 
 
 _ALONG = {"axis": Attribute("axis", -1, "the axis along which")}
-for _name, _function, _rule, _sign, _slope in (
+for _name, _cumulative, _rule, _sign, _slope in (
     ("sum", np.cumsum, _cumulative_sum_rule, "Σ", "dx[k] = Σ of g[i] for i >= k"),
     ("prod", np.cumprod, _cumulative_prod_rule, "Π", "dx[k] = Σ of g[i] * Π x[j != k] for i >= k"),
 ):
@@ -291,7 +291,7 @@ for _name, _function, _rule, _sign, _slope in (
             inputs=("x",),
             summary=f"For every place the {_name} of the elements up to it along an axis.",
             infer=_cumulative_infer,
-            forward=_function,
+            forward=_cumulative,
             vjp=(_rule,),
             attributes=_ALONG,
             aliases=(f"cum{_name}",),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.errors import OperatorError, Shape
-from service.engine.operators._batch import behind, native, with_shape
+from service.engine.operators._batch import all_behind, behind, native, with_shape
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import broadcast, checked_axes, checked_axis
 
@@ -276,7 +276,7 @@ REGISTRY.register(
     Operator(
         name="permute_dims",
         batch=lambda xp, flags, x, axes: xp.permute_dims(
-            x, axes=(0, *behind(tuple(axes), x.ndim - 1))
+            x, axes=(0, *all_behind(axes, x.ndim - 1))
         ),
         group="shape",
         inputs=("x",),
