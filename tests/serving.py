@@ -59,7 +59,7 @@ def serving(folder: Path, *arguments: str, program: str = "", **settings: str) -
         name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")
     }
     environment |= {"GRADIENT_DRAIN_SECONDS": "0", "PYTHONPATH": str(ROOT)}
-    environment |= {"DATABASE_URL": f"sqlite:///{folder}/service.db"}
+    environment["DATABASE_URL"] = settings.pop("database_url", f"sqlite:///{folder}/service.db")
     environment |= {f"GRADIENT_{name.upper()}": value for name, value in settings.items()}
     environment["GRADIENT_PORT"] = str(port)
     log = folder / f"server-{port}.log"
