@@ -1,0 +1,1 @@
+"""Circuit diagrams: layout and drawing, and the same circuit as DOT, Mermaid and JSON."""
