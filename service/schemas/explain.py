@@ -311,7 +311,7 @@ class _Nodes:
             places = set()
             for found in error.errors(include_url=False, include_input=False):
                 place = _place(found["loc"], node)
-                if place not in places:
+                if place not in places and len(places) < MAX_FAULTS:
                     places.add(place)
                     self._blame_form(position, op, found, place, list(model.model_fields))
 

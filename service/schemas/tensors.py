@@ -174,7 +174,8 @@ def _read_array_object(
         refuse("a size is never negative", f"{pointer}/shape")
     dtype = np.dtype(value.dtype).newbyteorder("<")
     size = math.prod(value.shape)
-    limits.check("elements_per_tensor", size)
+    # An empty tensor may name sizes too; their product without the zeros is what NumPy minds.
+    limits.check("elements_per_tensor", math.prod(filter(None, value.shape)))
     text = value.data.buffer
     expected = 4 * ((size * dtype.itemsize + 2) // 3)
     if len(text) != expected:
