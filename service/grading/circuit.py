@@ -1,0 +1,282 @@
+"""A task's graph as gates and wires, with values and gradients at one point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from service.engine.compute import checked_cotangent, chosen_output, gradient
+from service.engine.contributions import output_names, sources_of
+from service.engine.control import Control
+from service.engine.errors import Shape
+from service.engine.program import Program, as_tensor
+from service.engine.registry import TensorSpec
+from service.grading.gates import Gate
+
+Tensor = Any
+Edge = tuple[int, int]
+"""The gate that reads, and the index of its input."""
+
+
+class Circuit:
+    """Gates in evaluation order, and for every wire the edges that read it.
+
+    A wire is one output of a node. `wires` lists those that can have a gradient, inputs
+    first, in evaluation order; `readers` has the edges that lead to the output.
+    """
+
+    def __init__(self, program: Program, output: str | None, cotangent: Tensor | None) -> None:
+        graph = program.graph
+        self.program = program
+        self.output = chosen_output(program, output)
+        self.seed = np.asarray(checked_cotangent(program, self.output, cotangent), np.float64)[()]
+        if self.output not in program.code.names or self.output in graph.index:
+            self.output = output_names(program, graph.index[self.output])[0]
+        self.gates: list[Gate] = []
+        self.maker: dict[str, int] = {}
+        self.specs: dict[str, TensorSpec] = {}
+        self.inputs: list[str] = []
+        for position in sorted(graph.leaves):
+            name = graph.ids[position]
+            self.specs[name] = program.spec(name)
+            if graph.leaves[position].kind == "input" and self.specs[name].floating:
+                self.inputs.append(name)
+        for position in graph.order:
+            self._add(position)
+        self._join()
+
+    def _add(self, position: int) -> None:
+        program = self.program
+        graph = program.graph
+        sources: list[str | None] = []
+        literals: list[Tensor | None] = []
+        specs: list[TensorSpec] = []
+        for source in sources_of(program, position):
+            if source.position is None:
+                truth = isinstance(source.literal, bool)
+                spec = TensorSpec((), "bool" if truth else program.dtype)
+                sources.append(None)
+                literals.append(as_tensor(source.literal, spec))
+            else:
+                wire = output_names(program, source.position)[source.output]
+                spec = program.spec(wire)
+                sources.append(wire)
+                literals.append(None)
+            specs.append(spec)
+        outputs = output_names(program, position)
+        node = graph.ids[position]
+        gate = Gate(
+            node,
+            graph.operator(position),
+            graph.attributes(position),
+            sources,
+            literals,
+            outputs,
+            specs,
+        )
+        for wire in outputs:
+            self.maker[wire] = len(self.gates)
+            self.specs[wire] = program.spec(wire)
+        self.gates.append(gate)
+
+    def _join(self) -> None:
+        """Find the edges that gradients flow along: from an input to the output."""
+        reached = set(self.inputs)
+        carrying: list[list[int]] = []
+        for gate in self.gates:
+            indices = [
+                index
+                for index, source in enumerate(gate.sources)
+                if source in reached and gate.op.differentiable and _has_rule(gate, index)
+            ]
+            carrying.append(indices)
+            if indices:
+                reached.update(wire for wire in gate.outputs if self.specs[wire].floating)
+        useful = {self.output}
+        for number in range(len(self.gates) - 1, -1, -1):
+            gate = self.gates[number]
+            if not useful.isdisjoint(gate.outputs):
+                useful.update(s for i in carrying[number] if (s := gate.sources[i]) is not None)
+            else:
+                carrying[number] = []
+        self.carrying = carrying
+        self.readers: dict[str, list[Edge]] = {}
+        for wire in self.specs:
+            if wire in self.inputs or (wire in reached and wire in self.maker):
+                self.readers[wire] = []
+        for number, indices in enumerate(carrying):
+            for index in indices:
+                source = self.gates[number].sources[index]
+                if source in self.readers:
+                    self.readers[source].append((number, index))
+        self.wires = [*self.inputs, *(w for w in self.readers if w in self.maker)]
+
+    def shape(self, wire: str) -> Shape:
+        return self.specs[wire].shape
+
+    @cached_property
+    def constants(self) -> tuple[float, ...]:
+        """The scalar numbers that stand in the graph: literals and scalar constants."""
+        graph = self.program.graph
+        found = {
+            float(literal)
+            for gate in self.gates
+            for literal in gate.literals
+            if literal is not None and np.asarray(literal).dtype.kind == "f"
+        }
+        for leaf in graph.leaves.values():
+            if leaf.value is not None and np.ndim(leaf.value) == 0:
+                found.add(float(leaf.value))
+        return tuple(sorted(one for one in found if np.isfinite(one) and one != 0.0))
+
+    @cached_property
+    def penalised(self) -> frozenset[str]:
+        """The inputs that a weight penalty squares."""
+        found = set()
+        for gate in self.gates:
+            name, sources = gate.op.name, gate.sources
+            squares = name == "square" or (name == "multiply" and sources[0] == sources[1])
+            if name == "pow":
+                squares = gate.literals[1] is not None and float(gate.literals[1]) == 2.0
+            if squares and sources[0] in self.inputs:
+                found.add(str(sources[0]))
+        return frozenset(found)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The different lengths above 1 of the axes of all tensors, at most eight of them."""
+        found = {n for spec in self.specs.values() for n in spec.shape if n > 1}
+        return tuple(sorted(found)[:8])
+
+
+def _has_rule(gate: Gate, index: int) -> bool:
+    if gate.op.composite:
+        return gate.specs[index].floating
+    return gate.op.rule(index) is not None and gate.specs[index].floating
+
+
+@dataclass(slots=True)
+class Point:
+    """The truth at one point: values of all wires, gradients of those that have one.
+
+    `noise` is the difference that arithmetic alone may make to any of the gradients.
+    """
+
+    inputs: Mapping[str, Tensor]
+    values: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    noise: float = 0.0
+
+
+def compute_point(
+    circuit: Circuit, inputs: Mapping[str, Tensor], control: Control | None = None
+) -> Point:
+    """Values and gradients at `inputs`. Raises what `compute.gradient` raises."""
+    program = circuit.program
+    found = gradient(
+        program,
+        inputs,
+        output=circuit.output,
+        cotangent=circuit.seed,
+        node_gradients=True,
+        control=control,
+    )
+    values = {
+        name: _array(value, circuit.specs.get(name)) for name, value in (found.values or {}).items()
+    }
+    gradients = {}
+    for wire in circuit.wires:
+        g = (found.node_gradients or {}).get(wire)
+        gradients[wire] = np.zeros(circuit.shape(wire)) if g is None else np.asarray(g, np.float64)
+    gradients[circuit.output] = np.asarray(circuit.seed, np.float64)
+    return Point(inputs, values, {wire: g[()] for wire, g in gradients.items()})
+
+
+def _array(value: Tensor, spec: TensorSpec | None) -> Tensor:
+    kind = "float64" if spec is None or spec.floating else spec.dtype
+    return np.asarray(value, kind)[()]
+
+
+class Pass:
+    """A backward pass that goes on from what was submitted, wherever something was.
+
+    `held` is the gradient that is passed on at a wire: the submitted one where it can be
+    used, else the one that follows. `expected` is the one that follows from the gradients
+    downstream; `parts` its terms, edge by edge.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        values: Mapping[str, Tensor],
+        submitted: Mapping[str, Tensor],
+    ) -> None:
+        self.circuit = circuit
+        self.values = values
+        self.submitted = submitted
+        self.expected: dict[str, Tensor] = {}
+        self.held: dict[str, Tensor] = {}
+        self.parts: dict[str, dict[Edge, Tensor]] = {wire: {} for wire in circuit.readers}
+        self._run()
+
+    def inputs_of(self, gate: Gate) -> list[Tensor]:
+        """The values that a gate reads."""
+        return [
+            literal if source is None else self.values[source]
+            for source, literal in zip(gate.sources, gate.literals, strict=True)
+        ]
+
+    def outputs_of(self, gate: Gate) -> list[Tensor]:
+        return [self.values[wire] for wire in gate.outputs]
+
+    def upstream_of(self, gate: Gate) -> list[Tensor | None]:
+        """The gradients that a gate is given, None where no path leads on."""
+        return [self.held.get(wire) for wire in gate.outputs]
+
+    def _run(self) -> None:
+        circuit = self.circuit
+        self._settle(circuit.output)
+        for number in range(len(circuit.gates) - 1, -1, -1):
+            indices = circuit.carrying[number]
+            if not indices:
+                continue
+            gate = circuit.gates[number]
+            for wire in gate.outputs:
+                if wire in circuit.readers:
+                    self._settle(wire)
+            self._through(number, gate, indices)
+        for wire in circuit.inputs:
+            self._settle(wire)
+
+    def _through(self, number: int, gate: Gate, indices: Sequence[int]) -> None:
+        upstream = self.upstream_of(gate)
+        if all(g is None for g in upstream):
+            return
+        found = gate.pull(upstream, self.inputs_of(gate), self.outputs_of(gate), indices)
+        for index, part in found.items():
+            source = gate.sources[index]
+            if source in self.parts:
+                self.parts[source][number, index] = part
+
+    def _settle(self, wire: str) -> None:
+        """Every edge that reads `wire` has given its term: add them up."""
+        if wire in self.held:
+            return
+        total = self.total(wire, self.parts.get(wire, {}).values())
+        self.expected[wire] = total
+        self.held[wire] = self.submitted.get(wire, total)
+
+    def total(self, wire: str, parts: Any) -> Tensor:
+        """The gradient of `wire` whose terms are `parts`."""
+        if wire == self.circuit.output:
+            return np.asarray(self.circuit.seed, np.float64)[()]
+        total = None
+        for part in parts:
+            total = part if total is None else total + part
+        if total is None:
+            return np.zeros(self.circuit.shape(wire))[()]
+        return total
