@@ -344,10 +344,7 @@ class _Resolver:
     ) -> None:
         """Note a fault of the node at `position`."""
         line, column = (self.spec.places or {}).get(position, (None, None))
-        if line is not None:
-            pointer = "/expression"
-        else:
-            pointer = f"/nodes/{position}{place}"
+        pointer = f"/nodes/{position}{place}" if line is None else "/expression"
         self.faults.append(
             Fault(
                 code,
