@@ -57,7 +57,7 @@ def explain_request(body: bytes, kind: type[msgspec.Struct], context: Context) -
     elif "graph" in document:
         detail = "a graph is an object with nodes or an expression, or the id of a registered one"
         faults.append(Fault("invalid_request", detail, pointer=""))
-    raise GraphError(faults[: MAX_FAULTS * 5] or [_UNREADABLE])
+    raise GraphError(faults or [_UNREADABLE])
 
 
 def explain_graph(text: bytes, limits: Limits, max_depth: int) -> NoReturn:
@@ -221,7 +221,9 @@ class _Nodes:
             resolve(self.spec, self.limits)
         except GraphError as error:
             for fault in error.faults:
-                if fault.code == "ambiguous_output" and (faults or not blame_output):
+                # Which output was meant can't be told as long as nodes are not understood.
+                guessed = fault.code == "ambiguous_output" and output is None
+                if guessed and (faults or not blame_output):
                     continue
                 if not self._known_already(fault):
                     faults.append(fault)

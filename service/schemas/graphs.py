@@ -160,15 +160,16 @@ def read_leaf(node: Any, op: str, position: int, limits: Limits, faults: list[Fa
     place = f"/nodes/{position}"
     if isinstance(node.shape, list):
         leaf.shape = tuple(node.shape)
-        if any(size < 0 for size in node.shape):
-            faults.append(
-                Fault(
-                    "invalid_request",
-                    "a size is never negative",
-                    node=node.id,
-                    pointer=f"{place}/shape",
-                )
+        faults += [
+            Fault(
+                "invalid_request",
+                "a size is never negative",
+                node=node.id,
+                pointer=f"{place}/shape/{axis}",
             )
+            for axis, size in enumerate(node.shape)
+            if size < 0
+        ]
     if isinstance(node.dtype, str):
         leaf.dtype = node.dtype
     if given is None or given is UNSET:

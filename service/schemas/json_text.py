@@ -121,8 +121,8 @@ def strict_json(body: bytes, max_depth: int) -> Any:
         msgspec.json.decode(body)
     except msgspec.ValidationError:
         pass  # a number out of range: JSON by its grammar
-    except msgspec.DecodeError as error:
-        raise _malformed(body, str(error)) from None
+    except msgspec.DecodeError:
+        raise _malformed(body) from None
     with collector_held_back(len(body)):
         try:
             return json.loads(
@@ -144,30 +144,23 @@ def _integer(digits: str) -> int | float:
     return int(digits) if len(digits) < 310 else math.copysign(math.inf, float(digits[:2] + "0"))
 
 
-_BYTE = re.compile(r"\(byte (\d+)\)")
-_BARE = re.compile(rb"-?(?:NaN|Infinity|nan|inf)")
-
-
-def _malformed(body: bytes, message: str) -> MalformedJson:
-    """What msgspec said, in words and with line and column."""
+def _malformed(body: bytes) -> MalformedJson:
+    """Why no JSON reader takes a body in UTF-8, with line and column."""
     if not body.strip():
         return MalformedJson("the body is empty")
     if body.startswith(b"\xef\xbb\xbf"):
         return MalformedJson("the body starts with a byte order mark")
-    found = _BYTE.search(message)
-    if found is None:
-        if b"\\u" in body:
-            return MalformedJson("the JSON is cut short, or a \\u escape is half of a pair")
-        return MalformedJson("the JSON is cut short")
-    at = min(int(found[1]), len(body))
-    line = body.count(b"\n", 0, at) + 1
-    column = len(body[body.rfind(b"\n", 0, at) + 1 : at].decode(errors="replace")) + 1
-    if _BARE.match(body, at):
-        return MalformedJson(
-            'JSON has no bare NaN or Infinity: write "NaN", "Infinity", "-Infinity"', line, column
-        )
-    what = message.removeprefix("JSON is malformed: ").partition(" (")[0]
-    return MalformedJson(f"not JSON at line {line}, column {column}: {what}", line, column)
+    try:
+        json.loads(body.decode(), parse_constant=_no_constant)
+    except MalformedJson as error:
+        return error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        return MalformedJson(f"not JSON at {place}: {error.msg.lower()}", error.lineno, error.colno)
+    except ValueError:
+        return MalformedJson("the body is not valid JSON")
+    # The standard library lets this through, and it is all that it lets through.
+    return MalformedJson("a \\u escape is half of a surrogate pair")
 
 
 _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
