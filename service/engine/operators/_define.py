@@ -23,7 +23,7 @@ def unary(
     interval: Interval = (-2.0, 2.0),
     avoid: tuple[float, ...] = (),
     group: str = "unary",
-    code: str = "",
+    code: str | Callable[..., str] = "",
     infer: Rule = elementwise_float,
     **more: Any,
 ) -> Operator:

@@ -134,6 +134,13 @@ def _gelu(x: Any, *, approximate: str) -> Any:
     return x * (0.5 * (1.0 + erf(x * _ROOT_HALF)))
 
 
+def _gelu_code(x: str, *, approximate: str) -> str:
+    if approximate == "tanh":
+        cubic = f"{x} + {_CUBIC} * {x} ** 3"
+        return f"0.5 * {x} * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * ({cubic})))"
+    return f"0.5 * {x} * (1.0 + np.vectorize(math.erf)({x} / np.sqrt(2.0)))"
+
+
 def _gelu_rule(xp: Any, g: Any, y: Any, x: Any, approximate: str) -> Any:
     if approximate == "tanh":
         t = xp.tanh(_ROOT_2_OVER_PI * (x + _CUBIC * (x * x * x)))
@@ -148,6 +155,7 @@ unary(
     "gelu",
     _gelu,
     _gelu_rule,
+    code=_gelu_code,
     group="activation",
     attributes={
         "approximate": Attribute(

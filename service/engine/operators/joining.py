@@ -204,6 +204,7 @@ REGISTRY.register(
         summary="The slices of a tensor along an axis; refer to them as node.0, node.1, …",
         infer=_unstack_infer,
         forward=lambda x, *, axis: tuple(np.moveaxis(x, axis, 0)),
+        code="np.moveaxis({0}, {axis}, 0)",
         vjp=(lambda xp, g, y, x, axis: xp.stack(*_filled(xp, g, y), axis=axis),),
         batch=lambda xp, flags, x, axis: xp.unstack(x, axis=axis % (x.ndim - 1) + 1),
         attributes=_AXIS,

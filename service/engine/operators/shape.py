@@ -419,6 +419,9 @@ REGISTRY.register(
         forward=lambda x, *, pads, value: np.pad(
             x, _pad_widths(pads, np.ndim(x)), constant_values=value
         ),
+        code=lambda x, *, pads, value: (
+            f"np.pad({x}, {_pad_widths(pads, len(pads) // 2)}, constant_values={value})"
+        ),
         vjp=(
             lambda xp, g, y, x, pads, value: xp.slice(
                 g,

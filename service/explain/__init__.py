@@ -1,0 +1,1 @@
+"""Graphs explained: staged code, steps with their sentences, formulas."""
