@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from service.engine import derivatives
+from service.engine.check import MOST_ELEMENTS, check
 from service.engine.compute import NotFinite, forward, gradient
 from service.engine.control import Control
-from service.engine.errors import LimitExceeded
+from service.engine.errors import Fault, GraphError, LimitExceeded
 from service.engine.gradient_graph import gradient_graph
 from service.engine.points import batch, batch_gradient
 from service.engine.program import Program
@@ -21,6 +24,7 @@ from service.schemas.answers import encode
 from service.schemas.graph_json import graph_document
 from service.schemas.requests import (
     AnalyzeRequest,
+    CheckRequest,
     ForwardRequest,
     GradientGraphRequest,
     GradientRequest,
@@ -30,6 +34,7 @@ from service.schemas.requests import (
     JvpRequest,
     Request,
     VjpRequest,
+    escaped,
     read_request,
 )
 
@@ -168,6 +173,19 @@ def _length(tensor: Any) -> int:
     return int(np.shape(tensor)[0]) if np.ndim(tensor) else 1
 
 
+@contextmanager
+def _blaming(member: str, names: Iterable[str]) -> Iterator[None]:
+    """Faults of `wrt` point at the member whose names stood for it."""
+    try:
+        yield
+    except GraphError as error:
+        places = {f"#/wrt/{i}": f"#/{member}/{escaped(name)}" for i, name in enumerate(names)}
+        raise GraphError(
+            replace(fault, pointer=places.get(fault.pointer or "", fault.pointer))
+            for fault in error.faults
+        ) from None
+
+
 def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, VjpRequest, context, may_block)
     program = graph.program(request.inputs, request.dtype, context.limits)
@@ -197,9 +215,10 @@ def _read_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     elements = 2 * _sizes(program, _outputs(program, request.outputs))
 
     def run(control: Control | None) -> bytes:
-        made = derivatives.jvp(
-            program, request.inputs, request.tangents, outputs=request.outputs, control=control
-        )
+        with _blaming("tangents", request.tangents):
+            made = derivatives.jvp(
+                program, request.inputs, request.tangents, outputs=request.outputs, control=control
+            )
         return encode({"outputs": made.outputs, "tangents": made.tangents}, request.encoding)
 
     return Work(_cost(program, request, context, sweeps=4, elements=elements), run)
@@ -252,14 +271,61 @@ def _read_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     program = graph.program(request.inputs, request.dtype, context.limits)
 
     def run(control: Control | None) -> bytes:
-        made = derivatives.hvp(
-            program, request.inputs, request.vector, output=request.output, control=control
-        )
+        with _blaming("vector", request.vector):
+            made = derivatives.hvp(
+                program, request.inputs, request.vector, output=request.output, control=control
+            )
         answer = {"value": made.value, "gradients": made.gradients, "hvp": made.hvp}
         return encode(answer, request.encoding)
 
     elements = 2 * _sizes(program, request.vector)
     return Work(_cost(program, request, context, sweeps=8, elements=elements), run)
+
+
+def _require_gradients(names: Iterable[str]) -> None:
+    """Raise GraphError for inputs whose gradient should be checked, and wasn't given."""
+    faults = [
+        Fault(
+            "missing_input",
+            f"the gradient of '{name[:64]}' is not given",
+            node=name[:64],
+            pointer=f"#/gradients/{escaped(name)}",
+        )
+        for name in names
+    ]
+    if faults:
+        raise GraphError(faults)
+
+
+def _read_check(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, CheckRequest, context, may_block)
+    program = graph.program(request.inputs, request.dtype, context.limits)
+    wanted = request.wrt if request.wrt is not None else request.gradients
+    names = graph.inputs if wanted is None else [name for name in wanted if name in graph.inputs]
+    if request.wrt is not None and request.gradients is not None:
+        _require_gradients(name for name in request.wrt if name not in request.gradients)
+    moved = sum(min(MOST_ELEMENTS, program.spec(name).size) for name in names)
+
+    def run(control: Control | None) -> bytes:
+        with _blaming("gradients", () if request.wrt else request.gradients or ()):
+            made = check(
+                program,
+                request.inputs,
+                output=request.output,
+                wrt=request.wrt,
+                cotangent=request.cotangent,
+                gradients=request.gradients,
+                method=request.method,
+                step=request.step,
+                tolerance=request.tolerance,
+                seed=request.seed,
+                control=control,
+            )
+        return encode(asdict(made))
+
+    # Two or four runs for each element that is moved, two ladders of runs for each input.
+    runs = 4 * moved + 20 * len(names) + 3
+    return Work(_cost(program, request, context, sweeps=runs, elements=20 * len(names)), run)
 
 
 def _read_analyze(body: bytes, context: Context, may_block: bool = True, /) -> Work:
@@ -368,6 +434,17 @@ endpoints: tuple[Endpoint, ...] = (
         HvpRequest,
         responses.HvpResponse,
         ("hvp-product",),
+    ),
+    Endpoint(
+        "/v1/check",
+        "Gradients against differences of values",
+        "Each element of each input is moved, and the values' differences are compared with the "
+        "gradient, or with the `gradients` given. A Taylor test along a random direction judges "
+        "without any tolerance.",
+        _read_check,
+        CheckRequest,
+        responses.CheckResponse,
+        ("check-compound",),
     ),
     Endpoint(
         "/v1/analyze",

@@ -34,7 +34,7 @@ from service.schemas.models import (
     node_model,
     written_attribute,
 )
-from service.schemas.requests import escaped, find_graph, without_notes
+from service.schemas.requests import Tensors, escaped, find_graph, without_notes
 from service.schemas.tensors import ArrayObject, TensorJson, as_array_object, read_tensor
 
 _UNREADABLE = Fault("invalid_request", "the request can not be read", pointer="#")
@@ -81,7 +81,7 @@ def _envelope_faults(
             continue
         if plain == TensorJson or plain == TensorJson | None:
             yield from _tensor_faults(value, f"#/{field.name}", limits)
-        elif plain == dict[str, TensorJson] and isinstance(value, dict):
+        elif plain in (Tensors, Tensors | None) and isinstance(value, dict):
             for name, item in value.items():
                 yield from _tensor_faults(item, f"#/{field.name}/{escaped(name)}", limits)
 

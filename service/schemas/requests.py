@@ -77,9 +77,10 @@ class _Reader:
             plain = without_notes(field.type)
             if plain == TensorJson or plain == TensorJson | None:
                 self.tensors.append(field.name)
-            elif plain == Tensors:
+            elif plain in (Tensors, Tensors | None):
                 self.tensor_mappings.append(field.name)
-            if getattr(plain, "__origin__", None) is dict:
+                self.mappings.append(field.name)
+            elif getattr(plain, "__origin__", None) is dict:
                 self.mappings.append(field.name)
             if field.required:
                 fields.append((field.name, field.type))
@@ -139,8 +140,8 @@ def read_request(
         if name in given and type(given[name]) is not float:
             _read_one(given, name, f"#/{name}", context.limits, faults)
     for name in reader.tensor_mappings:
-        if name in given:
-            mapping = given[name]
+        mapping = given.get(name)
+        if mapping is not None:
             for key, value in mapping.items():
                 if type(value) is not float:
                     place = f"#/{name}/{escaped(key)}"
@@ -290,6 +291,35 @@ class HvpRequest(Request):
         Tensors, Meta(description="By input: a tensor of its shape. These are the variables.")
     ]
     output: Output = None
+
+
+class CheckRequest(Request):
+    """Gradients to be held against differences of values."""
+
+    output: Output = None
+    wrt: Wanted = None
+    cotangent: Annotated[
+        TensorJson | None,
+        Meta(description="What a non-scalar output is contracted with; drawn where left out."),
+    ] = None
+    gradients: Annotated[
+        Tensors | None,
+        Meta(description="Gradients to be checked, by input, in place of the graph's own."),
+    ] = None
+    method: Annotated[
+        Literal["central", "five_point", "complex_step"],
+        Meta(description="How the numerical gradient is made."),
+    ] = "central"
+    step: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="The step, relative to max(1, |x|); chosen by method where left out."),
+    ] = None
+    tolerance: Annotated[
+        float, Meta(gt=0, le=1, description="The relative error that passes.")
+    ] = 1e-5
+    seed: Annotated[
+        int, Meta(ge=0, le=2**63 - 1, description="Of the directions that are drawn.")
+    ] = 0
 
 
 class AnalyzeRequest(Request):

@@ -91,6 +91,39 @@ class HvpResponse(_Answer):
     hvp: Tensors
 
 
+class InputCheck(_Answer):
+    """The check of one input."""
+
+    passed: bool
+    elements: int
+    checked: int = Field(description="Elements that were moved: a sample of a large input.")
+    step: float
+    errors: dict[str, float | Literal["NaN", "Infinity"] | None] = Field(
+        description="`absolute`, `relative_max`, `relative_sum`, `norm_ratio`, `gradcheck`."
+    )
+    worst: list[int] = Field(description="The index of the worst element.")
+    analytic: Tensor = Field(description="The gradient there.")
+    numerical: Tensor = Field(description="The difference quotient there.")
+    verdict: str
+    taylor_rate: float | None = Field(
+        description="2 where the gradient is right, 1 where it is wrong; null where rounding or a "
+        "kink is in the way."
+    )
+    taylor: Literal["right", "wrong", "rounding", "kink"]
+    kink_crossed: list[list[int]] = Field(
+        description="Indices whose two sides lie on different branches; left out of the errors."
+    )
+
+
+class CheckResponse(_Answer):
+    """Gradients held against differences of values."""
+
+    passed: bool
+    method: Literal["central", "five_point", "complex_step"]
+    output: str
+    inputs: dict[str, InputCheck]
+
+
 class NodeAnalysis(_Answer):
     """One node: what it will be and what it takes."""
 
