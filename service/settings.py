@@ -95,8 +95,8 @@ class Settings(BaseSettings):
     light_flops: int = Field(
         20_000_000, ge=0, description="Up to this cost a request counts as light."
     )
-    light_threads: int = Field(2, ge=1, description="Threads for light requests.")
-    heavy_threads: int = Field(2, ge=1, description="Threads for heavy requests.")
+    light_threads: int = Field(1, ge=1, description="Threads for light requests.")
+    heavy_threads: int = Field(1, ge=1, description="Threads for heavy requests.")
     light_queue: int = Field(256, ge=0, description="Light requests that may wait.")
     heavy_queue: int = Field(16, ge=0, description="Heavy requests that may wait.")
     max_pending_bytes: int = Field(

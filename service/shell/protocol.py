@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -42,12 +42,16 @@ class PatientProtocol(HttpToolsProtocol):
         self._closing = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, JoiningTransport(transport)))
         self._head_since = self.loop.time()
         Sweeper.of(self.server_state, self.loop, self._settings)
         if len(self.connections) > self._settings.max_connections:
             retry = (("retry-after", str(self._settings.retry_after_seconds)),)
             self._refuse(Refusal("overloaded", "too many connections", headers=retry))
+
+    def on_response_complete(self) -> None:
+        self.transport.flush()  # type: ignore[attr-defined]
+        super().on_response_complete()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -119,6 +123,52 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """An upgrade that isn't offered is answered as if it had not been asked for."""
+
+
+class JoiningTransport:
+    """A transport that sends a response's head together with the body that follows.
+
+    uvicorn writes them one after the other. Each write is a system call, during which the
+    interpreter goes to a computing thread, from which it has to be taken back.
+    """
+
+    __slots__ = ("_held", "_transport", "write_raw")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held = b""
+        self.write_raw = transport.write
+
+    def write(self, data: bytes) -> None:
+        """Hold a final response's head; send anything else, after what is held."""
+        held = self._held
+        if held:
+            self._held = b""
+            if len(data) <= _JOIN_BYTES:
+                self.write_raw(held + data)
+                return
+            self.write_raw(held)
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._held = data
+            return
+        self.write_raw(data)
+
+    def flush(self) -> None:
+        """Send what is held: an answer without a body is complete without a further write."""
+        if self._held:
+            held, self._held = self._held, b""
+            self.write_raw(held)
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+_JOIN_BYTES = 65_536
 
 
 class Sweeper:

@@ -27,14 +27,14 @@ def mix() -> list[Case]:
     A case stands in the list as often as it is to be drawn.
     """
     return [
-        *[small(-2, 5, -4), small(1, 2, 3), small(0.5, -0.25, 8)] * 12,
-        *[staged(3.0, -4.0)] * 6,
-        *[chain(400)] * 4,
-        chain(20_000),
-        *[matmul(400)] * 2,
-        squares(50_000),
-        *refused() * 2,
+        *[small(-2, 5, -4), small(1, 2, 3), small(0.5, -0.25, 8)] * 30,
+        *[staged(3.0, -4.0)] * 20,
+        *[chain(400)] * 10,
+        *[matmul(400)] * 4,
+        *[chain(20_000), squares(50_000)] * 2,
+        *refused() * 4,
         *hung_up(),
+        too_many_bytes(),
     ]
 
 
@@ -127,8 +127,12 @@ def refused() -> list[Case]:
             _code("limit_exceeded"),
             413,
         ),
-        Case("too many bytes", GRADIENT, b" " * 17_000_000, 413, _has_code("body_too_large")),
     ]
+
+
+def too_many_bytes() -> Case:
+    """A body beyond the limit."""
+    return Case("too many bytes", GRADIENT, b" " * 17_000_000, 413, _has_code("body_too_large"))
 
 
 def hung_up() -> list[Case]:
