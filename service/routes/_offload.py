@@ -8,6 +8,7 @@ from typing import TypeVar
 from fastapi import Request
 
 from service.engine.control import Control
+from service.routes._endpoint import Work
 from service.shell.front import Front, Job
 
 Result = TypeVar("Result")
@@ -28,3 +29,23 @@ def is_heavy(request: Request, body: bytes) -> bool:
     """Whether a body is too large for the lane of light requests."""
     front: Front = request.app.state.front
     return len(body) > front.settings.light_body_bytes
+
+
+async def offload_work(request: Request, read: Callable[[], Work], heavy: bool) -> bytes:
+    """Read a request into Work in one lane, and run it in the lane that its cost asks for."""
+    front: Front = request.app.state.front
+    job = Job(front.settings.deadline_seconds, request.receive)
+    first = front.admission.heavy if heavy else front.admission.light
+
+    def read_and_run() -> tuple[Work, bytes | None]:
+        work = read()
+        if heavy or work.cost.flops <= front.settings.light_flops:
+            return work, work.run(job.control)
+        return work, None
+
+    work, answer = await job.run(first, read_and_run)
+    front.metrics.nodes += work.cost.nodes
+    front.metrics.flops += work.cost.flops
+    if answer is not None:
+        return answer
+    return await job.run(front.admission.heavy, lambda: work.run(job.control))

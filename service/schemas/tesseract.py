@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from service.engine.control import Limits
@@ -26,6 +27,7 @@ from service.schemas.tensors import DTYPES, as_array_object, read_tensor
 Encoding = Literal["json", "base64"]
 FLOATS = ("float32", "float64")
 _IN_TEXT = ("json", "raw")
+_FORM = f"an array has a shape, a dtype of {', '.join(DTYPES)}, and data with a buffer"
 
 
 def wanted_encoding(accept: str | None) -> Encoding:
@@ -50,7 +52,10 @@ def read_array(value: Any, pointer: str, limits: Limits) -> Any:
         if data.get("compression") is not None:
             raise _wrong("compressed buffers are not taken", f"{pointer}/data/compression")
         value["data"] = {"encoding": "base64", "buffer": data.get("buffer")}
-        return read_tensor(as_array_object(value), pointer, limits)
+        try:
+            value = as_array_object(value)
+        except msgspec.ValidationError:
+            raise _wrong(_FORM, pointer) from None
     return read_tensor(value, pointer, limits)
 
 
@@ -59,7 +64,7 @@ def _from_text(value: Mapping[str, Any], pointer: str, limits: Limits) -> Any:
     dtype: str = value.get("dtype", "")
     shape: list[int] = value.get("shape", [])
     if dtype not in DTYPES or not _is_shape(value.get("shape")):
-        raise _wrong(f"an array has a shape, and a dtype of {', '.join(DTYPES)}", pointer)
+        raise _wrong(_FORM, pointer)
     tensor = read_tensor(value["data"].get("buffer"), f"{pointer}/data/buffer", limits)
     array = np.asarray(tensor)
     if dtype == "bool" and array.dtype.kind == "f" and np.isin(array, (0, 1)).all():
@@ -141,13 +146,25 @@ def array_out(tensor: Any, encoding: Encoding) -> dict[str, Any]:
     }
 
 
-def errors(faults: Iterable[Fault]) -> list[dict[str, Any]]:
-    """Faults in the form in which the protocol's servers list what is wrong with a request."""
+def errors(faults: Iterable[Fault], kind: str) -> list[dict[str, Any]]:
+    """Faults in the form in which the protocol's servers list what is wrong with a request.
+
+    `kind` is the prefix of the request's own members (vjp, jvp, jac).
+    """
+    members = {
+        "cotangent": "cotangent_vector",
+        "cotangents": "cotangent_vector",
+        "tangents": "tangent_vector",
+        "wrt": f"{kind}_inputs",
+        "outputs": f"{kind}_outputs",
+    }
     listed = []
     for fault in faults:
         pointer = fault.pointer or ""
         parts = pointer.removeprefix("#").split("/")[1:]
         loc: list[str | int] = ["body"] if pointer.startswith("#") else ["body", "graph"]
+        if parts and pointer.startswith("#"):
+            parts[0] = members.get(parts[0], parts[0])
         loc += [int(part) if part.isdecimal() else _unescaped(part) for part in parts]
         listed.append({"type": fault.code, "loc": loc, "msg": fault.detail})
     return listed
