@@ -465,7 +465,8 @@ def _ranked(
 ) -> list[Diagnosis]:
     """Groups of what can't be told apart, the likeliest first."""
     if not found:
-        return [_unknown(truth, scene, wire)]
+        misshapen = wire in scene.judged.answer.misshapen
+        return [] if misshapen else [_unknown(truth, scene, wire)]
     order = {id(one): place for place, one in enumerate(found)}
     found = sorted(found, key=lambda one: (-one.weight, order[id(one)]))[:24]
     groups = _grouped(truth, scene, wire, found, budget)

@@ -123,14 +123,23 @@ def _wires(
         "inconsistent": rubric.inconsistent,
     }
     found = []
+    vanished = {wire for one in judged for wire in one.vanished}
+    # Where values are worth nothing, wrong ones must not make the gradients easier.
+    invented = not truth.value_points and any(one.own_values for one in judged)
     asked = {**truth.points_for, **{w: 0.0 for w in verdicts if w not in truth.points_for}}
     order = {wire: place for place, wire in enumerate(truth.circuit.wires)}
     rest = sorted((w for w in asked if w not in truth.points_for), key=order.__getitem__)
     for wire in (*truth.points_for, *rest):
         most = asked[wire]
         verdict = verdicts.get(wire, "missing")
-        entry = WireResult(wire, verdict, most * shares.get(verdict, 0.0), most)
+        share, reason = shares.get(verdict, 0.0), ""
+        if verdict == "carried_forward" and wire in vanished:
+            share, reason = 0.0, "it follows from gradients that are zero, which earns nothing"
+        elif verdict == "carried_forward" and invented:
+            share, reason = 0.0, "it follows from forward values that are wrong"
+        entry = WireResult(wire, verdict, most * share, most)
         _fill(entry, judged, "gradient", truth)
+        entry.reason = entry.reason or reason
         found.append(entry)
     values = _worst([one.value_verdicts for one in judged])
     for wire in (*truth.value_points, *(w for w in values if w not in truth.value_points)):

@@ -114,7 +114,7 @@ def read_submission(document: object, truth: Truth) -> Submission:
         return found
     given_id = document.get("id")
     if isinstance(given_id, str | int) and not isinstance(given_id, bool):
-        found.id = str(given_id)[:_MAX_ID]
+        found.id = _clean(str(given_id)[:_MAX_ID])
     expression = document.get("expression")
     if expression is not None:
         if isinstance(expression, str) and len(expression) <= _MAX_EXPRESSION:
@@ -211,4 +211,9 @@ def _unexpectedly_odd(tensor: Tensor, expected: Tensor) -> bool:
 
 def _note(found: Submission, text: str) -> None:
     if len(found.notes) < MAX_NOTES:
-        found.notes.append(text)
+        found.notes.append(_clean(text))
+
+
+def _clean(text: str) -> str:
+    """Without halves of surrogate pairs, which no UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")

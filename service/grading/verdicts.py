@@ -33,7 +33,9 @@ class Judged:
     """Verdicts on the submitted gradients and values of one point.
 
     `done` is the backward pass that goes on from the student's own gradients; None while
-    nothing has asked for it (all that was submitted is right).
+    nothing has asked for it (all that was submitted is right). `vanished` are the wires whose
+    gradient follows, but from nothing: zeros follow from zeros, and are not worth points.
+    `own_values` says that gradients are held against wrong forward values of the student's.
     """
 
     point: Point
@@ -41,6 +43,8 @@ class Judged:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     value_verdicts: dict[str, Verdict] = field(default_factory=dict)
     done: Pass | None = None
+    vanished: set[str] = field(default_factory=set)
+    own_values: bool = False
 
 
 def judge(circuit: Circuit, point: Point, answer: Answer, tolerance: Tolerance) -> Judged:
@@ -89,10 +93,11 @@ def _judge_gradients(
         verdict: Verdict
         if right[wire]:
             verdict = "correct" if downstream or follows else "inconsistent"
-        elif follows and not _vanishes(expected, truth):
-            verdict = "correct" if downstream and done.values is judged.point.values else (
-                "carried_forward"
-            )
+        elif follows:
+            settled = downstream and done.values is judged.point.values
+            verdict = "correct" if settled else "carried_forward"
+            if not settled and _vanishes(expected, truth):
+                judged.vanished.add(wire)
         else:
             verdict = "wrong"
         judged.verdicts[wire] = verdict
@@ -100,10 +105,7 @@ def _judge_gradients(
 
 
 def _vanishes(expected: Tensor, truth: Tensor) -> bool:
-    """Whether what follows is as good as nothing although there is a gradient.
-
-    Zeros follow from zeros: handing in nothing but zeros is not worth points.
-    """
+    """Whether what follows is as good as nothing although there is a gradient."""
     top = float(np.max(np.abs(expected), initial=0.0))
     return top <= _VANISHING * float(np.max(np.abs(truth), initial=0.0))
 
@@ -124,9 +126,8 @@ def _judge_values(
     held = dict(point.values)
     moved: set[str] = set()
     for wire in circuit.specs:
+        # An input's value is given, and not the student's to change.
         if wire not in circuit.maker and wire in given:
-            held[wire] = given[wire]
-            moved.add(wire)
             judged.value_verdicts[wire] = "correct" if right[wire] else "wrong"
     for gate in circuit.gates:
         if not any(source in moved for source in gate.sources):
@@ -155,6 +156,5 @@ def _judge_values(
             elif own is not None and not moved.isdisjoint(gate.sources):
                 held[wire] = own
                 moved.add(wire)
-    if all(right.values()):
-        return held if moved else point.values
-    return held
+    judged.own_values = not all(right.values())
+    return held if moved else point.values

@@ -1,0 +1,252 @@
+"""`gradient-service grade`: grading without a server and without network."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from service.grading.task import Result
+
+TASK_WRONG, BELOW = 1, 3
+
+
+def command(
+    task: Annotated[
+        str, typer.Argument(help="The task: a JSON file, or the id of one in GRADIENT_TASKS_DIR.")
+    ],
+    submissions: Annotated[
+        list[str],
+        typer.Argument(help="Submissions: JSON files, folders of them, or - for standard input."),
+    ],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="native, gradescope, prairielearn, autolab, coursera or github-classroom.",
+        ),
+    ] = "native",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where to write: a file; for several submissions a folder, or a .csv or .ndjson "
+            "file; else standard output.",
+        ),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Also write a table of the scores to this file.")
+    ] = None,
+    problem: Annotated[
+        str, typer.Option("--problem", help="The problem's name, for autolab.")
+    ] = "gradients",
+    fail_below: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-below",
+            min=0.0,
+            max=1.0,
+            help="Exit with 3 when a score is a smaller share of the points than this.",
+        ),
+    ] = None,
+) -> None:
+    """Grade submissions for a task, in this process.
+
+    Exit codes: 0 graded, whatever the scores; 1 the task is wrong or can't be read; 2 the
+    command was not written right; 3 with --fail-below, when a score is below it. In a
+    grader's format a valid failing document is written even when the code is 1.
+    """
+    from service.grading.formats import FORMATS
+
+    if format not in FORMATS:
+        raise typer.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--format")
+    from service.routes._grading import failure, graded, rendered, written
+
+    chosen = FORMATS[format]
+    files = list(_files(submissions))
+    if not files:
+        raise typer.BadParameter("there are no submissions", param_hint="SUBMISSIONS")
+    single = len(files) == 1 and not Path(submissions[0]).is_dir()
+    try:
+        truth, context = _truth(task)
+    except Exception as error:
+        if chosen.failed is not None and single:
+            _write(written(chosen.failed(failure(error), problem)), output)
+        raise
+    made: list[tuple[str, Result, bytes]] = []
+    with _Progress(len(files)) as progress:
+        for name, file in files:
+            result = graded(truth, truth.task.reveal, _read(name, file), context)
+            made.append((name, result, rendered(result, chosen, problem)))
+            progress.step()
+    if csv is not None:
+        csv.write_text(_table(made), encoding="utf-8")
+    if single:
+        _write(made[0][2], output)
+        if format == "autolab":
+            _feedback(made[0][1])
+    else:
+        _write_many(made, output)
+    if fail_below is not None:
+        lowest = min(r.score / r.max_score if r.max_score else 0.0 for _, r, _ in made)
+        if lowest < fail_below:
+            raise typer.Exit(BELOW)
+
+
+def _files(given: Sequence[str]) -> Iterable[tuple[str, Path | None]]:
+    """(name, file) of every submission; None stands for standard input."""
+    for one in given:
+        path = Path(one)
+        if one == "-":
+            yield "stdin", None
+        elif path.is_dir():
+            for file in sorted(path.glob("*.json")):
+                yield file.stem, file
+        else:
+            yield path.stem, path
+
+
+def _truth(task: str) -> tuple[Any, Any]:
+    """The truth of a task in a file, or of one in the folder of tasks."""
+    from service.engine.control import Control
+    from service.errors import Refusal
+    from service.routes._grading import find_truth
+    from service.schemas.context import Context
+    from service.schemas.grading import parse_grading
+    from service.settings import get_settings
+    from service.store.folder import TaskFolder
+
+    settings = get_settings()
+    folder = None if settings.tasks_dir is None else TaskFolder(settings.tasks_dir)
+
+    def find_task(name: str) -> bytes | None:
+        text = None if folder is None else folder.get(name)
+        return None if text is None else text.encode()
+
+    context = Context(
+        limits=settings.limits,
+        find_task=find_task,
+        max_depth=settings.max_json_depth,
+        max_diagnosis_runs=settings.max_diagnosis_runs,
+    )
+    path = Path(task)
+    if path.is_file():
+        document = parse_grading(path.read_bytes(), context.max_depth)
+        document.pop("id", None)
+    elif path.suffix == ".json" or folder is None:
+        raise Refusal("task_not_found", f"there is no file {path.name}")
+    else:
+        document = {"task": task}
+    return find_truth(document, context, Control(None))[0], context
+
+
+def _read(name: str, file: Path | None) -> object:
+    """The document of a submission; None, which is graded with 0, where there is none in it."""
+    from service.schemas.grading import parse_grading
+    from service.settings import get_settings
+
+    try:
+        body = sys.stdin.buffer.read() if file is None else file.read_bytes()
+        if len(body) > get_settings().max_body_bytes:
+            return None
+        document = parse_grading(body, get_settings().max_json_depth)
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}") from None
+    except Exception:
+        return None
+    if "submission" in document and "gradients" not in document:
+        inner = document["submission"]
+        document = inner if isinstance(inner, dict) else document
+    if not isinstance(document.get("id"), str | int):
+        document["id"] = name
+    return document
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    from service.commands._local import write_output
+
+    write_output(content if content.endswith(b"\n") else content + b"\n", output)
+
+
+def _write_many(made: Sequence[tuple[str, Any, bytes]], output: Path | None) -> None:
+    """A line each; to a folder a file each; to a `.csv` file the table."""
+    if output is not None and output.suffix == ".csv":
+        output.write_text(_table(made), encoding="utf-8")
+    elif output is not None and (output.is_dir() or not output.suffix):
+        output.mkdir(parents=True, exist_ok=True)
+        for name, _, content in made:
+            (output / f"{name}.json").write_bytes(content + b"\n")
+    else:
+        _write(b"".join(content + b"\n" for _, _, content in made), output)
+
+
+def _table(made: Sequence[tuple[str, Any, bytes]]) -> str:
+    """The scores as CSV: a row for each submission, a column for each node's verdict."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    reveals = made[0][1].reveal if made else "score"
+    names = []
+    if reveals != "score" and made:
+        names = [(w.kind, w.wire) for w in made[0][1].wires if w.max_points > 0]
+    writer.writerow(
+        ["submission", "score", "max_score"]
+        + [wire if kind == "value" else f"d{wire}" for kind, wire in names]
+        + (["first_fault"] if reveals in ("diagnosis", "full") else [])
+    )
+    for name, result, _ in made:
+        verdicts = {(w.kind, w.wire): w.verdict for w in result.wires}
+        row = [_harmless(result.submission or name), result.score, result.max_score]
+        row += [verdicts.get(one, "") for one in names]
+        if reveals in ("diagnosis", "full"):
+            row.append(result.faulty[0] if result.faulty else "")
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _feedback(result: Any) -> None:
+    from service.grading.report import feedback, shown
+
+    typer.echo(feedback(shown(result)), err=True)
+
+
+class _Progress:
+    """A bar on standard error while many are graded, if that is a terminal."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._done = 0
+        self._shown = count > 1 and sys.stderr.isatty()
+
+    def __enter__(self) -> _Progress:
+        self._draw()
+        return self
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._shown:
+            filled = 30 * self._done // self._count
+            bar = "#" * filled + "." * (30 - filled)
+            sys.stderr.write(f"\r[{bar}] {self._done}/{self._count}")
+            sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\n")

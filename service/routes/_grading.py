@@ -1,0 +1,116 @@
+"""From a grading request's JSON to its truth, and from a result to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from service.engine.control import Control
+from service.engine.errors import Fault, GraphError
+from service.errors import Problem, Refusal, problem
+from service.grading.cache import TruthCache
+from service.grading.formats import FORMATS, Failure, Format
+from service.grading.grade import grade
+from service.grading.report import shown
+from service.grading.task import Result, Reveal
+from service.grading.truth import Truth
+from service.schemas.answers import encode
+from service.schemas.context import Context
+from service.schemas.grading import lower, parse_grading, read_task, task_part
+
+TRUTHS = TruthCache()
+DEFAULT_PROBLEM = "gradients"
+
+
+def task_text(document: Mapping[str, Any], context: Context) -> tuple[bytes, object]:
+    """The text of the task that a request means, and the reveal that it asks for. Blocks.
+
+    Raises Refusal (task_not_found, invalid_request).
+    """
+    part = task_part(document)
+    task = document.get("task")
+    if task is None:
+        return msgspec.json.encode(part), None
+    if not isinstance(task, str):
+        raise _invalid("a task is the id of one that the service holds", "#/task")
+    for member in part:
+        if member != "reveal":
+            raise _invalid(f"'{member}' comes from the task, and can't be given", f"#/{member}")
+    found = None if context.find_task is None else context.find_task(task)
+    if found is None:
+        raise Refusal("task_not_found", "no task is held under this id")
+    return found, part.get("reveal")
+
+
+def check_members(document: Mapping[str, Any], needed: str) -> None:
+    """Raise GraphError for members that a request doesn't have, and for the one it lacks."""
+    faults = [
+        Fault("invalid_request", "there is no member of this name", pointer=f"#/{member[:64]}")
+        for member in document
+        if member not in task_part(document) and member not in (needed, "task")
+    ]
+    if needed not in document:
+        faults.append(
+            Fault("invalid_request", "this member is required", pointer=f"#/{needed}")
+        )
+    if faults:
+        raise GraphError(faults)
+
+
+def find_truth(
+    document: Mapping[str, Any], context: Context, control: Control | None = None
+) -> tuple[Truth, Reveal]:
+    """The truth of the task that a request means, and how much may be shown. Blocks.
+
+    Raises what is wrong with the task.
+    """
+    text, asked = task_text(document, context)
+
+    def make() -> Truth:
+        task = parse_grading(text, context.max_depth)
+        task.pop("id", None)
+        return Truth(read_task(task, context), context.limits, control)
+
+    truth = TRUTHS.obtain(text, make)
+    return truth, lower(truth.task.reveal, asked)
+
+
+def graded(truth: Truth, reveal: Reveal, submission: object, context: Context) -> Result:
+    """One graded submission, to be shown as far as `reveal`."""
+    result = grade(truth, submission, context.max_diagnosis_runs)
+    return result if result.reveal == reveal else replace(result, reveal=reveal)
+
+
+def rendered(result: Result, format: Format, problem_name: str) -> bytes:
+    """The result in a format, as it is sent."""
+    return written(format.graded(shown(result), problem_name))
+
+
+def written(document: Any) -> bytes:
+    """A format's document as bytes: JSON, or text as it is."""
+    if isinstance(document, str):
+        return document.encode()
+    return encode(document)
+
+
+def failure(error: BaseException) -> Failure:
+    """What went wrong, for a grader's failing document."""
+    found: Problem = problem(error)
+    if found.status >= 500 or found.status in (408, 429):
+        return Failure(found.detail, "service", found.code.name)
+    cause = "author" if found.status == 422 else "caller"
+    return Failure(found.detail, "author" if cause == "author" else "caller", found.code.name)
+
+
+def find_format(name: str) -> Format:
+    """The format of that name; raises GraphError."""
+    if name not in FORMATS:
+        raise _invalid(f"format is one of {', '.join(FORMATS)}", "#/format")
+    return FORMATS[name]
+
+
+def _invalid(detail: str, pointer: str) -> GraphError:
+    return GraphError([Fault("invalid_request", detail, pointer=pointer)])

@@ -1,0 +1,261 @@
+"""`/v1/grade` and `/v1/grade/batch`: grading submitted gradients."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from service.engine.control import Control
+from service.engine.errors import Cancelled, EngineError
+from service.errors import Refusal, problem, responses
+from service.grading.formats import FORMATS, Format
+from service.grading.task import Reveal
+from service.grading.truth import Truth
+from service.routes._endpoint import Cost, Work
+from service.routes._grading import (
+    DEFAULT_PROBLEM,
+    check_members,
+    failure,
+    find_format,
+    find_truth,
+    graded,
+    rendered,
+    written,
+)
+from service.schemas.answers import encode
+from service.schemas.context import Context, WouldBlock
+from service.schemas.grading import BatchRequest, GradeRequest, GradeResponse, parse_grading
+from service.shell.admission import Lane
+from service.shell.endpoint import Answer
+from service.shell.front import Front
+
+NDJSON = "application/x-ndjson"
+_NOMINAL_FLOPS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class GradeEndpoint:
+    """`POST /v1/grade` in one format. In a grader's format a refusal is a failing document."""
+
+    format: Format = FORMATS["native"]
+    problem: str = DEFAULT_PROBLEM
+    path: str = "/v1/grade"
+    scope: str = "grade"
+    media: tuple[str, ...] = ("application/json", "text/plain")
+
+    def for_query(self, query: str) -> GradeEndpoint:
+        """The endpoint for `?format=…&problem=…`."""
+        given = parse_qs(query, keep_blank_values=True)
+        name = given.get("format", ["native"])[-1]
+        problem_name = given.get("problem", [DEFAULT_PROBLEM])[-1][:200]
+        return replace(self, format=find_format(name), problem=problem_name or DEFAULT_PROBLEM)
+
+    def refuse(self, error: Exception) -> Answer | None:
+        """A failing document of the format; None where the format has none of its own."""
+        if self.format.failed is None or isinstance(error, Cancelled):
+            return None
+        document = self.format.failed(failure(error), self.problem)
+        return Answer(written(document), self.format.media, problem(error).status)
+
+    def read(self, body: bytes, context: Context, may_block: bool = True) -> Work:
+        """The request in `body`. Everything but its form is looked at when it runs."""
+        if not may_block:
+            raise WouldBlock
+        document = parse_grading(body, context.max_depth)
+        check_members(document, "submission")
+
+        def run(control: Control | None) -> Any:
+            truth, reveal = find_truth(document, context, control)
+            result = graded(truth, reveal, document["submission"], context)
+            answer = rendered(result, self.format, self.problem)
+            if self.format.media == "application/json":
+                return answer
+            return Answer(answer, self.format.media)
+
+        return Work(Cost(_NOMINAL_FLOPS, 4 * len(body)), run)
+
+
+ENDPOINT = GradeEndpoint()
+endpoints = (ENDPOINT,)
+router = APIRouter(tags=["grading"])
+
+_FORMAT = Query(description="Which grader's format: " + ", ".join(FORMATS) + ".")
+_PROBLEM = Query(description="The problem's name, for formats that have one (autolab).")
+
+
+def _body(model: type[GradeRequest] | type[BatchRequest], member: str, value: Any) -> Any:
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": model.model_json_schema(),
+                    "example": {
+                        "graph": {"expression": "q = x + y\nf = q * z"},
+                        "inputs": {"x": -2, "y": 5, "z": -4},
+                        member: value,
+                    },
+                }
+            },
+        }
+    }
+
+
+_SUBMISSION = {"id": "ada", "gradients": {"q": -4, "x": 3, "y": -4, "z": 3}}
+
+
+@router.post(
+    "/v1/grade",
+    summary="Grade a submission",
+    response_model=GradeResponse,
+    responses=responses(404, 503, 504),
+    openapi_extra=_body(GradeRequest, "submission", _SUBMISSION),
+)
+async def grade_one(
+    request: Request,
+    format: Annotated[str, _FORMAT] = "native",
+    problem: Annotated[str, _PROBLEM] = DEFAULT_PROBLEM,
+) -> Response:
+    """Score the gradients that a student submitted, and say which is wrong, and why.
+
+    Each gradient is held against the truth, and against what follows from the student's own
+    gradients further down: a mistake is found where it was made, and what follows from it
+    correctly earns the rubric's share. Where a gradient is wrong, `diagnoses` names the
+    mistakes that give exactly these numbers, the likeliest first; those that nothing could
+    tell apart stand together. A submission is always graded, whatever it holds; what is wrong
+    with the task is an error. In a grader's format errors too are documents of that format.
+    """
+    # The front answers this path; here it is for those who mount the application otherwise.
+    endpoint = ENDPOINT.for_query(str(request.url.query))
+    body = await request.body()
+    answer = endpoint.read(body, request.app.state.context).run(None)
+    if isinstance(answer, Answer):
+        return Response(answer.body, answer.status, media_type=answer.media)
+    return Response(answer, media_type="application/json")
+
+
+@router.post(
+    "/v1/grade/batch",
+    summary="Grade many submissions for one task",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "One line of JSON per submission.", "content": {NDJSON: {}}},
+        **responses(404, 503, 504),
+    },
+    openapi_extra=_body(BatchRequest, "submissions", [_SUBMISSION]),
+)
+async def grade_batch(
+    request: Request,
+    format: Annotated[str, _FORMAT] = "native",
+    problem: Annotated[str, _PROBLEM] = DEFAULT_PROBLEM,
+) -> Response:
+    """Grade submissions in order: a line of JSON for each, sent as soon as it is ready.
+
+    The truth is computed once. What is wrong with the task is an error of the request; what
+    happens to one submission stands in its own line.
+    """
+    front: Front = request.app.state.front
+    context: Context = request.app.state.context
+    body = await request.body()
+    chosen = find_format(format)
+    control = Control(front.settings.deadline_seconds)
+    lane = front.admission.heavy
+
+    def prepare() -> tuple[Truth, Reveal, list[Any]]:
+        document = parse_grading(body, context.max_depth)
+        check_members(document, "submissions")
+        submissions = document["submissions"]
+        if not isinstance(submissions, list):
+            raise Refusal("invalid_request", "submissions is a list")
+        truth, reveal = find_truth(document, context, control)
+        return truth, reveal, submissions
+
+    truth, reveal, submissions = await lane.submit(prepare)
+
+    def one(submission: Any) -> bytes:
+        return batch_line(truth, reveal, submission, chosen, problem, context, control)
+
+    lines = _stream(submissions, one, lane, control)
+    first = await anext(lines, None)
+
+    async def all_lines() -> AsyncIterator[bytes]:
+        try:
+            if first is not None:
+                yield first
+            async for line in lines:
+                yield line
+        finally:
+            control.cancel()
+            await lines.aclose()  # type: ignore[attr-defined]
+
+    return StreamingResponse(all_lines(), media_type=NDJSON)
+
+
+def batch_line(
+    truth: Truth,
+    reveal: Reveal,
+    submission: Any,
+    chosen: Format,
+    problem_name: str,
+    context: Context,
+    control: Control | None = None,
+) -> bytes:
+    """The line of one submission; what goes wrong with it stays in it."""
+    try:
+        if control is not None:
+            control.check()
+        result = graded(truth, reveal, submission, context)
+        return rendered(result, chosen, problem_name) + b"\n"
+    except Cancelled:
+        raise
+    except (EngineError, ArithmeticError, ValueError, MemoryError, RecursionError) as error:
+        if chosen.failed is not None:
+            return written(chosen.failed(failure(error), problem_name)) + b"\n"
+        found = {"error": problem(error).document()}
+        if isinstance(submission, dict) and isinstance(submission.get("id"), str):
+            found = {"submission": submission["id"][:200], **found}
+        return encode(found) + b"\n"
+
+
+async def _stream(
+    submissions: list[Any], one: Callable[[Any], bytes], lane: Lane, control: Control
+) -> AsyncIterator[bytes]:
+    """The lines as a thread makes them, several at a time when they come quickly."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def put(item: bytes | None) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, item)
+
+    def work() -> None:
+        try:
+            for submission in submissions:
+                put(one(submission))
+        finally:
+            with suppress(RuntimeError):  # The loop has gone, and with it who would read.
+                put(None)
+
+    job = lane.submit(work)
+    try:
+        done = False
+        while not done:
+            lines = [await queue.get()]
+            while not queue.empty():
+                lines.append(queue.get_nowait())
+            done = None in lines
+            ready = b"".join(line for line in lines if line is not None)
+            if ready:
+                yield ready
+        with suppress(Cancelled):
+            await job
+    finally:
+        control.cancel()
+
+
