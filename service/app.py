@@ -29,7 +29,7 @@ from service import __version__, routes
 from service.engine.errors import EngineError
 from service.errors import MEDIA_TYPE, Refusal, problem
 from service.routes._endpoint import Context
-from service.routes._pages import graph_finder
+from service.routes._pages import graph_finder, task_finder
 from service.schemas.errors import SchemaError
 from service.schemas.graph_cache import GraphCache
 from service.settings import Settings, get_settings
@@ -41,7 +41,7 @@ from service.store import Store, create_store
 
 STATIC = Path(__file__).resolve().parent / "static"
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0001
 """How long a computing thread keeps the interpreter when the event loop wants it."""
 
 DESCRIPTION = """
@@ -87,8 +87,11 @@ def create_app(settings: Settings | None = None) -> Service:
 
 def make_context(settings: Settings, store: Store | None = None) -> Context:
     """What all requests share: limits, the graphs seen before, and the registered ones."""
+    store = store or create_store(settings)
     return Context(
-        find_graph=graph_finder(store or create_store(settings)),
+        find_graph=graph_finder(store),
+        find_task=task_finder(store),
+        max_diagnosis_runs=settings.max_diagnosis_runs,
         limits=settings.limits,
         graphs=GraphCache(settings.graph_cache_entries, settings.graph_cache_bytes),
         max_output_bytes=settings.max_output_bytes,

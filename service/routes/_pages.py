@@ -36,6 +36,16 @@ def graph_finder(store: Store) -> Callable[[str], bytes]:
     return find_graph
 
 
+def task_finder(store: Store) -> Callable[[str], bytes | None]:
+    """The look-up of grading tasks that `Context.find_task` wants."""
+
+    def find_task(task_id: str) -> bytes | None:
+        text = store.get_task(task_id)
+        return None if text is None else text.encode()
+
+    return find_task
+
+
 def bad_cursor() -> Refusal:
     """The refusal of a cursor that no page has given out."""
     return Refusal("invalid_request", "the cursor is not one that a page has given out")

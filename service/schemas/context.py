@@ -26,7 +26,8 @@ class Context:
 
     `find_graph` gives the JSON text of a registered graph for its id or name, and raises
     `service.schemas.errors.GraphNotFound` when there is none; it may block. None means
-    that nothing can be registered.
+    that nothing can be registered. `find_task` gives the JSON text of a grading task, or
+    None where there is none of that id; it may block too.
     """
 
     limits: Limits = DEFAULT_LIMITS
@@ -35,3 +36,5 @@ class Context:
     max_output_bytes: int = 256 * 1024 * 1024
     max_batch: int = 10_000_000
     max_depth: int = 64
+    find_task: Callable[[str], bytes | None] | None = None
+    max_diagnosis_runs: int = 2_000

@@ -45,6 +45,7 @@ TICK_SECONDS = 0.5
 
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 _PROBLEM_TYPE: Header = (b"content-type", MEDIA_TYPE.encode())
+_OFFERED = (JSON, MEDIA_TYPE, "image/svg+xml", "text/plain", "application/x-ndjson")
 _OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 
 
@@ -172,9 +173,10 @@ class Front:
         headers = exchange.headers
         endpoint = door.endpoint
         try:
-            exchange.key = self._access.admit(headers, door.scope)
+            # First of all, for a refusal too has the form that the query asks for.
             if scope["query_string"]:
                 endpoint = door.for_query(scope["query_string"])
+            exchange.key = self._access.admit(headers, door.scope)
             check_content(headers)
             check_accept(headers, door.media)
             body = await self._bodies.read(receive, headers)
@@ -270,7 +272,7 @@ class Front:
             if path not in _OPEN_PATHS:
                 exchange.key = self._access.admit(exchange.headers, _scope_of(path))
             if path.startswith("/v1/"):
-                check_accept(exchange.headers, (JSON, MEDIA_TYPE, "image/svg+xml", "text/plain"))
+                check_accept(exchange.headers, _OFFERED)
             inner = receive
             if _has_body(exchange.headers):
                 check_content(exchange.headers)
