@@ -22,6 +22,7 @@ from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.operators import REGISTRY
 from service.schemas.context import MAX_FAULTS, Context
 from service.schemas.graphs import (
+    Unreadable,
     control_characters,
     read_expression,
     read_leaf,
@@ -54,6 +55,9 @@ def explain_request(body: bytes, kind: type[msgspec.Struct], context: Context) -
             find_graph(msgspec.json.encode(graph), context)
         except GraphError as error:
             faults += error.faults
+        except Unreadable:
+            detail = "the registered graph can not be read any more: register it again"
+            faults.append(Fault("invalid_request", detail, pointer=""))
     elif "graph" in document:
         detail = "a graph is an object with nodes or an expression, or the id of a registered one"
         faults.append(Fault("invalid_request", detail, pointer=""))
@@ -310,7 +314,7 @@ class _Nodes:
         try:
             model.model_validate(node)
         except ValidationError as error:
-            places = set()
+            places: set[str] = set()
             for found in error.errors(include_url=False, include_input=False):
                 place = _place(found["loc"], node)
                 if place not in places and len(places) < MAX_FAULTS:

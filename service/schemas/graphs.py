@@ -23,7 +23,7 @@ from service.engine.errors import Fault, GraphError
 from service.engine.expression import parse_expression
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
-from service.schemas.json_text import check_members_once, collector_held_back, count_members
+from service.schemas.json_text import CollectorHeldBack, check_members_once, count_members
 from service.schemas.nodes import LEAVES, NAMES, WITH_ATTRIBUTES, Node
 from service.schemas.tensors import read_tensor
 
@@ -51,7 +51,7 @@ def read_graph(text: bytes, limits: Limits) -> Graph:
     Raises Unreadable where the form is wrong, GraphError with all faults of a graph of the
     right form, MalformedJson for two members of one name.
     """
-    with collector_held_back(len(text)):
+    with CollectorHeldBack(len(text)):
         try:
             decoded = _decoder.decode(text)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

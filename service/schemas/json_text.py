@@ -11,8 +11,6 @@ import gc
 import json
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -21,35 +19,43 @@ import msgspec
 from service.schemas.errors import MalformedJson, TooDeep
 
 _HOLD_FROM_BYTES = 64 * 1024
-_held = 0
-_was_enabled = False
-_lock = Lock()
 
 
-@contextmanager
-def collector_held_back(size: int) -> Iterator[None]:
+class CollectorHeldBack:
     """Keep the garbage collector still while a text of `size` bytes is read.
 
     A large document makes millions of objects, none of them garbage, and the collector
     would go through them again and again. Thread-safe: it is on again when the last of
     several readers is done.
     """
-    global _held, _was_enabled
-    if size < _HOLD_FROM_BYTES:
-        yield
-        return
-    with _lock:
-        if _held == 0:
-            _was_enabled = gc.isenabled()
-            gc.disable()
-        _held += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _held -= 1
-            if _held == 0 and _was_enabled:
-                gc.enable()
+
+    __slots__ = ("_large",)
+    _readers = 0
+    _was_enabled = False
+    _lock = Lock()
+
+    def __init__(self, size: int) -> None:
+        self._large = size >= _HOLD_FROM_BYTES
+
+    def __enter__(self) -> None:
+        if self._large:
+            kind = type(self)
+            with kind._lock:
+                if kind._readers == 0:
+                    kind._was_enabled = gc.isenabled()
+                    gc.disable()
+                kind._readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        if self._large:
+            kind = type(self)
+            with kind._lock:
+                kind._readers -= 1
+                if kind._readers == 0 and kind._was_enabled:
+                    gc.enable()
+
+
+_PLAIN = frozenset((float, bool, str, list, type(None)))
 
 
 def count_members(value: Any) -> int:
@@ -66,6 +72,8 @@ def count_members(value: Any) -> int:
         # The tag is a member too.
         return total + (value.__struct_config__.tag is not None)
     if isinstance(value, dict):
+        if _PLAIN.issuperset(map(type, value.values())):
+            return len(value)
         return len(value) + sum(
             count_members(member)
             for member in value.values()
@@ -82,7 +90,7 @@ def check_members_once(text: bytes, colons: int, members: int) -> None:
     them differ too; then the text is read again to see.
     """
     if colons != members:
-        with collector_held_back(len(text)):
+        with CollectorHeldBack(len(text)):
             json.loads(text, object_pairs_hook=_members_once, parse_float=str, parse_int=str)
 
 
@@ -123,7 +131,7 @@ def strict_json(body: bytes, max_depth: int) -> Any:
         pass  # a number out of range: JSON by its grammar
     except msgspec.DecodeError:
         raise _malformed(body) from None
-    with collector_held_back(len(body)):
+    with CollectorHeldBack(len(body)):
         try:
             return json.loads(
                 body,

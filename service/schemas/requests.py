@@ -21,7 +21,7 @@ from service.engine.graph import Graph
 from service.schemas.context import Context, WouldBlock
 from service.schemas.errors import GraphNotFound
 from service.schemas.graphs import Unreadable, check_dtype, read_graph
-from service.schemas.json_text import check_members_once, collector_held_back, count_members
+from service.schemas.json_text import CollectorHeldBack, check_members_once, count_members
 from service.schemas.tensors import TensorJson, read_tensor
 
 GraphField = Annotated[Raw, Meta(description="The graph: nodes, source text, or a registered id.")]
@@ -111,7 +111,7 @@ def read_request(
     reader = _reader(kind)
     graph: Graph | None
     try:
-        with collector_held_back(len(body)):
+        with CollectorHeldBack(len(body)):
             try:
                 decoded = reader.decode(body)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -314,9 +314,9 @@ class CheckRequest(Request):
         Annotated[float, Meta(gt=0, le=1)] | None,
         Meta(description="The step, relative to max(1, |x|); chosen by method where left out."),
     ] = None
-    tolerance: Annotated[
-        float, Meta(gt=0, le=1, description="The relative error that passes.")
-    ] = 1e-5
+    tolerance: Annotated[float, Meta(gt=0, le=1, description="The relative error that passes.")] = (
+        1e-5
+    )
     seed: Annotated[
         int, Meta(ge=0, le=2**63 - 1, description="Of the directions that are drawn.")
     ] = 0

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from service.schemas.errors import MalformedJson, TooDeep
 from service.schemas.json_text import (
+    CollectorHeldBack,
     check_depth,
     check_members_once,
-    collector_held_back,
     shown,
     strict_json,
 )
@@ -84,13 +84,13 @@ def test_a_name_is_shown_short_and_printable() -> None:
 
 def test_the_collector_is_on_again_when_the_last_reader_is_done() -> None:
     assert gc.isenabled()
-    with collector_held_back(10):
+    with CollectorHeldBack(10):
         assert gc.isenabled()
-    with collector_held_back(10**6):
+    with CollectorHeldBack(10**6):
         assert not gc.isenabled()
 
         def other() -> None:
-            with collector_held_back(10**6):
+            with CollectorHeldBack(10**6):
                 pass
 
         thread = Thread(target=other)
@@ -103,7 +103,7 @@ def test_the_collector_is_on_again_when_the_last_reader_is_done() -> None:
 def test_the_collector_stays_off_where_it_was_off() -> None:
     gc.disable()
     try:
-        with collector_held_back(10**6):
+        with CollectorHeldBack(10**6):
             pass
         assert not gc.isenabled()
     finally:

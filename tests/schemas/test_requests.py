@@ -115,6 +115,12 @@ def test_a_registered_graph_is_looked_up() -> None:
         read_request(b'{"graph": "circuit"}', GradientRequest, Context())
 
 
+def test_a_registered_graph_that_is_no_longer_understood_is_no_failure() -> None:
+    context = Context(find_graph=lambda _: b'{"nodes": [{"op": "gone"}]}')
+    with pytest.raises(GraphError, match="register it again"):
+        read_request(b'{"graph": "circuit"}', GradientRequest, context)
+
+
 def test_what_would_block_is_left_undone_on_request() -> None:
     context = Context(find_graph=lambda _: b"{}")
     for text in (b'{"graph": "circuit"}', body(inptus={}), b"not JSON"):
