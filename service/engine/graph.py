@@ -12,7 +12,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError
@@ -21,6 +21,7 @@ from service.engine.operators import REGISTRY
 from service.engine.registry import Operator
 
 if TYPE_CHECKING:
+    from service.engine.levels import Plan
     from service.engine.program import Program
 
 INPUT, CONSTANT = REGISTRY.codes["input"], REGISTRY.codes["constant"]
@@ -42,6 +43,7 @@ class Graph:
     literals   values of the literal inputs; literal `j` has position `-1 - j`
     projections  negative position → (node position, index of its output)
     outputs    the names of the outputs
+    plan       how it runs level by level, once that was asked for: see `levels`
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Graph:
         "order",
         "outputs",
         "places",
+        "plan",
         "projections",
         "scalar",
         "second",
@@ -85,6 +88,7 @@ class Graph:
         self.literals = columns.literals
         self.projections = columns.projections
         self.outputs = outputs
+        self.plan: Plan | Literal[False] | None = None
         self._rank: dict[int, int] | None = None
         self.scalar = _runs_on_floats(self)
         self._programs: OrderedDict[Any, Program] = OrderedDict()
