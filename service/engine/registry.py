@@ -310,8 +310,10 @@ class Registry:
 
     def suggest(self, name: str) -> str | None:
         """The known name nearest to a misspelt one."""
-        near = difflib.get_close_matches(name.lower()[:64], list(self.codes), 1, 0.6)
-        return near[0] if near else None
+        near = difflib.get_close_matches(name.lower()[:64], list(self.codes), 3, 0.6)
+        # People seldom misspell the first letter.
+        alike = [known for known in near if known[0] == name[0].lower()]
+        return (alike or near)[0] if near else None
 
 
 REGISTRY = Registry()

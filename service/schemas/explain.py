@@ -297,15 +297,19 @@ class _Nodes:
             self.spec.leaves[position] = leaf
 
     def _unknown(self, position: int, node: Mapping[str, Any], op: str) -> None:
-        """What can be said of a node whose operator nobody knows: the resolver says that."""
-        if op in REGISTRY:  # internal: it can't be written
-            detail = f"no operator '{shown(op)}'"
-            hint = "GET /v1/operators lists them all"
-            self._blame(position, "unknown_operator", detail, "/op", hint)
-        for member, kind in (("id", str), ("inputs", list)):
-            if not isinstance(node.get(member), kind):
-                detail = "'{}' is {}".format(member, "wrong" if member in node else "missing")
-                self._blame(position, "invalid_request", detail, f"/{member}")
+        """What can be said of a node whose operator nobody knows.
+
+        Where it has inputs the resolver says so; without any it may be a misspelt leaf.
+        """
+        if op in REGISTRY or "inputs" not in node:
+            near = REGISTRY.suggest(op) if op and op not in REGISTRY else None
+            hint = f"did you mean '{near}'?" if near else "GET /v1/operators lists them all"
+            self._blame(position, "unknown_operator", f"no operator '{shown(op)}'", "/op", hint)
+        elif not isinstance(node["inputs"], list):
+            self._blame(position, "invalid_request", "this should be a valid list", "/inputs")
+        if not isinstance(node.get("id"), str):
+            what = "this should be a valid string" if "id" in node else "'id' is missing"
+            self._blame(position, "invalid_request", what, "/id")
 
     def _known(
         self, position: int, node: Mapping[str, Any], op: str, model: type[NodeBase]

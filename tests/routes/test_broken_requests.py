@@ -359,6 +359,8 @@ def test_all_faults_of_a_graph_are_listed_in_one_answer(service: Service) -> Non
     ("body", "hint"),
     [
         (nodes(X, node("sigmod", "x")), "did you mean 'sigmoid'?"),
+        (nodes(X, node("ad", "x", 1)), "did you mean 'add'?"),
+        (nodes({"id": "x", "op": "inptu"}, node("exp", "x")), "did you mean 'input'?"),
         (nodes({**X, "id": "width"}, node("exp", "widht")), "did you mean 'width'?"),
         (nodes(A, node("sum", "a", axes=0)), "did you mean 'axis'?"),
         (GOOD | {"imputs": {}}, "did you mean 'inputs'?"),
