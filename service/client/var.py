@@ -248,6 +248,8 @@ def _indexed(x: Var, key: tuple[Any, ...]) -> Var:
             starts.append(first if item.start is None else int(item.start))
             stops.append(last if item.stop is None else int(item.stop))
         else:
+            if not hasattr(item, "__index__"):
+                raise IndexError("beside others an index is an integer, a slice, ... or None")
             at = item.__index__()
             step = 1
             starts.append(at)

@@ -146,6 +146,12 @@ def test_indices_mean_what_they_mean_in_numpy(key: Any) -> None:
     np.testing.assert_array_equal(made, array[key])
 
 
+@pytest.mark.parametrize("key", [(..., ...), (0, [1, 2]), (1.5,), ("x",)])
+def test_other_indices_are_refused(key: Any) -> None:
+    with pytest.raises(IndexError):
+        Var("x")[key]
+
+
 def test_an_integer_array_takes_rows() -> None:
     node = graph(Var("x")[[0, 2]])["nodes"][-1]
     assert node["op"] == "take"
