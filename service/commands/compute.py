@@ -20,7 +20,6 @@ _PURPOSES = {
     "check": "Check gradients against finite differences.",
     "analyze": "Show order, shapes and costs of a graph; compute nothing.",
     "gradient-graph": "Write the graph that computes the gradients.",
-    "explain": "Explain forward and backward pass step by step, with staged code.",
 }
 
 

@@ -146,10 +146,9 @@ class Printer:
             return arguments[0].operand
         if name == "sum_to" and first is not None:
             return _summed(arguments[0], self._shape(first), step.spec.shape)
-        if name == "broadcast_to" and first is not None:
-            if math.prod(self._shape(first)) == 1:
-                number = _NoReshape().visit(arguments[0])
-                return _call("np.full", literal(step.spec.shape), number)
+        if name == "broadcast_to" and first is not None and math.prod(self._shape(first)) == 1:
+            number = _NoReshape().visit(arguments[0])
+            return _call("np.full", literal(step.spec.shape), number)
         if name == "matrix_transpose" and len(step.spec.shape) == 2:
             return ast.Attribute(arguments[0], "T")
         if name == "pow":
@@ -159,9 +158,9 @@ class Printer:
                 if exponent < 0:
                     whole = ast.UnaryOp(ast.USub(), whole)
                 return ast.BinOp(arguments[0], ast.Pow(), whole)
-        if name in ("reshape", "squeeze", "expand_dims") and first is not None:
-            if self._shape(first) == step.spec.shape:
-                return arguments[0]
+        same = first is not None and self._shape(first) == step.spec.shape
+        if same and name in ("reshape", "squeeze", "expand_dims"):
+            return arguments[0]
         if name == "reshape":
             return _call("np.reshape", arguments[0], literal(step.spec.shape))
         if name in ("maximum", "minimum") and len(arguments) > 2:

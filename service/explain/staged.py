@@ -152,7 +152,7 @@ class _Writer:
         return Staged(
             self.output,
             leaves,
-            [stage for stage in stages.values()],
+            list(stages.values()),
             backward,
             seed,
             unreached,

@@ -41,7 +41,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     answers: dict[str, Any] = {
         "200": {
             "description": "The result.",
-            "content": {"application/json": response | answered},
+            "content": {
+                "application/json": response | answered,
+                **getattr(endpoint, "contents", {}),
+            },
         }
     }
     answers.update({str(status): answer for status, answer in responses(404).items()})

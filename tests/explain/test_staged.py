@@ -100,8 +100,8 @@ def test_the_staged_example_reads_like_the_notes() -> None:
     ):
         assert line in stripped, line
     assert "# backprop f = num * invden" in lines
-    assert [line for line in lines if line.startswith("f = ")][0].endswith("#(8)")
-    assert [line for line in lines if line.startswith("dnum = ")][0].endswith("#(8)")
+    assert next(line for line in lines if line.startswith("f = ")).endswith("#(8)")
+    assert next(line for line in lines if line.startswith("dnum = ")).endswith("#(8)")
 
 
 def test_a_branch_adds_and_does_not_write_through() -> None:

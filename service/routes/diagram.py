@@ -1,0 +1,100 @@
+"""POST /v1/diagram: the circuit as a picture, or in a format that others draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from service.diagrams.build import MAX_NODES, circuit_of, plain
+from service.diagrams.circuit import Circuit
+from service.diagrams.formats import dot, mermaid, node_link
+from service.diagrams.summary import summarised
+from service.diagrams.svg import draw
+from service.engine.control import Control
+from service.engine.program import abstract_program
+from service.routes._endpoint import Context, Cost, Endpoint, Work
+from service.schemas.explaining import DiagramRequest, NodeLinkResponse
+from service.schemas.requests import read_request
+from service.shell.endpoint import Answer
+
+MEDIA = {
+    "svg": "image/svg+xml",
+    "dot": "text/vnd.graphviz",
+    "mermaid": "text/vnd.mermaid",
+    "node-link": "application/json",
+}
+_DRAWN_NANOSECONDS = 400_000
+_READ_NANOSECONDS = 40_000
+_NODE_BYTES = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEndpoint(Endpoint):
+    """An endpoint whose answer has one of several media types."""
+
+    media: tuple[str, ...] = tuple(MEDIA.values())
+
+    @property
+    def contents(self) -> Mapping[str, Any]:
+        """The schemas of the answers that aren't JSON, for the OpenAPI document."""
+        return {kind: {"schema": {"type": "string"}} for kind in self.media if "json" not in kind}
+
+
+def written(circuit: Circuit, form: str) -> bytes:
+    """A circuit in one of the formats of `MEDIA`."""
+    match form:
+        case "svg":
+            return draw(circuit).encode()
+        case "dot":
+            return dot(circuit).encode()
+        case "mermaid":
+            return mermaid(circuit).encode()
+    return orjson.dumps(node_link(circuit))
+
+
+def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+    request, graph = read_request(body, DiagramRequest, context, may_block)
+    if request.values:
+        program = graph.program(request.inputs, request.dtype, context.limits)
+    else:
+        program = abstract_program(graph, {}, request.dtype, context.limits)
+
+    def run(control: Control | None) -> Answer:
+        if request.values:
+            circuit = circuit_of(
+                program,
+                request.inputs,
+                output=request.output,
+                gradients=request.gradients,
+                cotangent=request.cotangent,
+                control=control,
+            )
+        else:
+            circuit = plain(program, request.output)
+            if len(circuit.nodes) > MAX_NODES:
+                circuit = summarised(circuit, MAX_NODES)
+        return Answer(written(circuit, request.format), MEDIA[request.format])
+
+    nodes = len(graph)
+    drawn = _DRAWN_NANOSECONDS * nodes if nodes <= MAX_NODES else _READ_NANOSECONDS * nodes
+    return Work(Cost(4 * program.cost.flops + drawn, _NODE_BYTES * nodes, nodes), run)  # type: ignore[arg-type]
+
+
+endpoints: tuple[Endpoint, ...] = (
+    PictureEndpoint(
+        "/v1/diagram",
+        "The circuit as a picture",
+        "Gates as circles, wires from left to right, values in green above the wires and "
+        "gradients in red below. `format`: `svg` (the default), `dot`, `mermaid`, or `node-link` "
+        "(JSON, a multigraph that keeps parallel edges). Above 300 nodes gates are grouped and "
+        "counted. The SVG stands alone: it can be an image, a data URL, or part of a page, and "
+        "follows the reader's dark mode.",
+        _read,
+        DiagramRequest,
+        NodeLinkResponse,
+        ("diagram-product",),
+    ),
+)
