@@ -103,7 +103,8 @@ class Attribute:
             case "float":
                 fits = _is_int(value) or isinstance(value, float)
             case "number":
-                value = {"inf": math.inf, "-inf": -math.inf}.get(value, value)
+                if isinstance(value, str):
+                    value = {"inf": math.inf, "-inf": -math.inf}.get(value, value)
                 fits = _is_int(value) or isinstance(value, float)
             case "choice":
                 fits = isinstance(value, str) and value in self.choices
