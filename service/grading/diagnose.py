@@ -174,9 +174,11 @@ def _places(circuit: Circuit, scene: _Scene) -> list[str]:
             continue
         found.add(wire)
         for number, _ in circuit.readers.get(wire, ()):
-            for out in circuit.gates[number].outputs:
-                if out not in scene.stops and out in circuit.readers and out != circuit.output:
-                    queue.append(out)
+            queue.extend(
+                out
+                for out in circuit.gates[number].outputs
+                if out not in scene.stops and out in circuit.readers and out != circuit.output
+            )
     order = {wire: place for place, wire in enumerate(circuit.wires)}
     inner = [wire for wire in found if wire in circuit.maker]
     leaves = [wire for wire in found if wire not in circuit.maker]
@@ -219,9 +221,7 @@ def _effect(scene: _Scene, wire: str, gradient: Tensor) -> dict[str, Tensor]:
     return follow(scene.done, {wire: gradient}, scene.stops)
 
 
-def follow(
-    done: Pass, changed: Mapping[str, Tensor], stops: frozenset[str]
-) -> dict[str, Tensor]:
+def follow(done: Pass, changed: Mapping[str, Tensor], stops: frozenset[str]) -> dict[str, Tensor]:
     """The gradients of the `stops` that change when those of other wires do."""
     circuit = done.circuit
     held = dict(changed)
@@ -321,9 +321,7 @@ def _differs(truth: Truth, scene: _Scene, wire: str, predicted: Tensor) -> bool:
     return tolerance.apart(predicted, right, scene.judged.point.noise, factor)
 
 
-def _search_gate(
-    truth: Truth, scene: _Scene, wire: str, faulty: set[str], budget: Budget
-) -> None:
+def _search_gate(truth: Truth, scene: _Scene, wire: str, faulty: set[str], budget: Budget) -> None:
     """The same mistake at all inputs of a gate, where not all of them were submitted."""
     circuit, done = truth.circuit, scene.done
     number = circuit.maker.get(wire)
@@ -412,12 +410,12 @@ def _holding_elsewhere(
             continue
         kept = []
         for one in found:
-            predicted = _predicted(truth, scene, one.key, wire, budget)
-            if _untraceable(one.key):
-                kept.append(one)
-            elif predicted is not None and _same(
-                truth, predicted, scene.given[wire], scene.judged.point.noise
-            ):
+            fits = _untraceable(one.key)
+            if not fits:
+                predicted = _predicted(truth, scene, one.key, wire, budget)
+                noise = scene.judged.point.noise
+                fits = predicted is not None and _same(truth, predicted, scene.given[wire], noise)
+            if fits:
                 kept.append(one)
         found = kept
     return found
@@ -428,9 +426,7 @@ def _untraceable(key: Key) -> bool:
     return key[3] is not None and key[3][1] < 0
 
 
-def _predicted(
-    truth: Truth, scene: _Scene, key: Key, wire: str, budget: Budget
-) -> Tensor | None:
+def _predicted(truth: Truth, scene: _Scene, key: Key, wire: str, budget: Budget) -> Tensor | None:
     """The gradient of `wire` when the mistake `key` is made at another point."""
     at = key[2]
     reference = scene.judged.point.gradients[at]
@@ -555,9 +551,7 @@ def _hypothesis(truth: Truth, found: _Found) -> Hypothesis:
     code, _, at, edge = found.key
     gate = truth.circuit.gates[edge[0]] if edge is not None else None
     text = MORE_TEXTS[code] if code not in TEXTS else TEXTS[code]
-    message = text.format(
-        wire=at, gate=gate.node if gate else "", op=gate.op.name if gate else ""
-    )
+    message = text.format(wire=at, gate=gate.node if gate else "", op=gate.op.name if gate else "")
     return Hypothesis(code, message, at, found.wrong.detail)
 
 

@@ -117,9 +117,7 @@ class Gate:
             self._results = [one.slot for one in results]
             self._builder = builder
         code = self._builder.code
-        given = {
-            str(i): np.asarray(x, self.specs[i].dtype)[()] for i, x in enumerate(inputs)
-        }
+        given = {str(i): np.asarray(x, self.specs[i].dtype)[()] for i, x in enumerate(inputs)}
         values = run(code, given)
         seeds: dict[int, Tensor] = {}
         for slot, g in zip(self._results, upstream, strict=True):

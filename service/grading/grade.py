@@ -44,9 +44,7 @@ def grade(truth: Truth, document: object, max_runs: int = DEFAULT_RUNS) -> Resul
     return grade_submission(truth, submission, max_runs)
 
 
-def grade_submission(
-    truth: Truth, submission: Submission, max_runs: int = DEFAULT_RUNS
-) -> Result:
+def grade_submission(truth: Truth, submission: Submission, max_runs: int = DEFAULT_RUNS) -> Result:
     """The graded submission."""
     task = truth.task
     judged = [
@@ -106,9 +104,7 @@ def _faulty(truth: Truth, verdicts: Mapping[str, Verdict]) -> list[str]:
     circuit = truth.circuit
     inner = [w for w in reversed(circuit.wires) if w in circuit.maker]
     return [
-        wire
-        for wire in (*inner, *circuit.inputs)
-        if verdicts.get(wire) in ("wrong", "wrong_shape")
+        wire for wire in (*inner, *circuit.inputs) if verdicts.get(wire) in ("wrong", "wrong_shape")
     ]
 
 

@@ -135,9 +135,7 @@ def read_submission(document: object, truth: Truth) -> Submission:
     return found
 
 
-def _read_answer(
-    document: Mapping[Any, Any], truth: Truth, found: Submission, number: int
-) -> None:
+def _read_answer(document: Mapping[Any, Any], truth: Truth, found: Submission, number: int) -> None:
     """Gradients and values of one point into the submission's answer for it."""
     answer = found.answers[number]
     circuit = truth.circuit
@@ -160,9 +158,7 @@ def _read_answer(
             answer.values[wire] = tensor
 
     gradients = truth.points[number].gradients
-    _read_entries(
-        document, "gradients", truth, found, gradients, answer.faults, put_gradient
-    )
+    _read_entries(document, "gradients", truth, found, gradients, answer.faults, put_gradient)
     floating = {w: v for w, v in truth.points[number].values.items() if np.asarray(v).dtype != bool}
     _read_entries(document, "values", truth, found, floating, answer.value_faults, put_value)
 

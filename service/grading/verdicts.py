@@ -110,9 +110,7 @@ def _vanishes(expected: Tensor, truth: Tensor) -> bool:
     return top <= _VANISHING * float(np.max(np.abs(truth), initial=0.0))
 
 
-def _judge_values(
-    circuit: Circuit, judged: Judged, tolerance: Tolerance
-) -> dict[str, Tensor]:
+def _judge_values(circuit: Circuit, judged: Judged, tolerance: Tolerance) -> dict[str, Tensor]:
     """Verdicts on forward values; the values that gradients are then taken from."""
     point, given = judged.point, judged.answer.values
     for wire, fault in judged.answer.value_faults.items():

@@ -53,9 +53,7 @@ def check_members(document: Mapping[str, Any], needed: str) -> None:
         if member not in task_part(document) and member not in (needed, "task")
     ]
     if needed not in document:
-        faults.append(
-            Fault("invalid_request", "this member is required", pointer=f"#/{needed}")
-        )
+        faults.append(Fault("invalid_request", "this member is required", pointer=f"#/{needed}"))
     if faults:
         raise GraphError(faults)
 

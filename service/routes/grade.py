@@ -257,5 +257,3 @@ async def _stream(
             await job
     finally:
         control.cancel()
-
-

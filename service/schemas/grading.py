@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -316,8 +317,6 @@ def _read_tensor(value: Any, pointer: str, context: Context) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 2**1000 else math.inf
     if isinstance(value, dict):
-        try:
+        with suppress(msgspec.ValidationError):
             value = msgspec.convert(value, ArrayObject)
-        except msgspec.ValidationError:
-            pass
     return read_tensor(value, pointer, context.limits)

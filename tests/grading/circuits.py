@@ -195,5 +195,6 @@ def truth_of(
     )
     wires = Truth(task).circuit.wires
     rubric = Rubric(points=dict.fromkeys(wires, 1.0))
-    return Truth(Task(graph, inputs, task.more, rubric=rubric, tolerance=task.tolerance,
-                      reveal=reveal))
+    return Truth(
+        Task(graph, inputs, task.more, rubric=rubric, tolerance=task.tolerance, reveal=reveal)
+    )

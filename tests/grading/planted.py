@@ -98,7 +98,9 @@ def _second_pass(truth: Truth, done: Pass) -> Iterator[Planted]:
     for wire in circuit.inputs:
         kept[wire] = done.held[wire] + Pass(circuit, done.values, kept).expected[wire]
     first = next(w for w in reversed(circuit.wires) if w in circuit.maker and w != circuit.output)
-    yield Planted(("not_zeroed", "all", first, None), first, (first,), _document([kept], circuit.wires))
+    yield Planted(
+        ("not_zeroed", "all", first, None), first, (first,), _document([kept], circuit.wires)
+    )
 
 
 @dataclass
@@ -168,7 +170,7 @@ def measure(name: str, *, leaves_only: bool = False, more: int = 0, seed: int = 
 
 
 def main() -> None:
-    """Print the shares of all circuits, with and without node gradients, at one and three points."""
+    """Print the shares of all circuits: all wires or inputs only, at one point or at three."""
     import time
 
     for label, options in (

@@ -22,7 +22,7 @@ def _graded(shown: Mapping[str, Any], problem: str) -> dict[str, Any]:
         "stdout_visibility": "hidden",
         "extra_data": {"max_score": shown["max_score"]},
     }
-    tests = []
+    tests: list[dict[str, Any]] = []
     for kind, member in (("gradient", "nodes"), ("value", "values")):
         for node in shown.get(member, ()):
             if node["max_points"] == 0 and node["verdict"] == "correct":

@@ -70,9 +70,7 @@ def _subsets(edges: Sequence[Edge]) -> Iterator[tuple[Edge, ...]]:
         yield tuple(other for other in edges if other != edge)
 
 
-def _through_statistic(
-    circuit: Circuit, dropped: Sequence[Edge], kept: Sequence[Edge]
-) -> bool:
+def _through_statistic(circuit: Circuit, dropped: Sequence[Edge], kept: Sequence[Edge]) -> bool:
     """Whether only uses in a statistic were dropped, and a use of it was kept."""
     if not all(_makes_statistic(circuit, number, 0) for number, _ in dropped):
         return False
@@ -91,6 +89,6 @@ def _makes_statistic(circuit: Circuit, number: int, depth: int) -> bool:
         gate.op.name == "multiply" and gate.sources[0] == gate.sources[1]
     )
     readers = circuit.readers.get(gate.outputs[0], [])
-    return squares and depth == 0 and len(readers) == 1 and _makes_statistic(
-        circuit, readers[0][0], 1
+    return (
+        squares and depth == 0 and len(readers) == 1 and _makes_statistic(circuit, readers[0][0], 1)
     )

@@ -52,9 +52,7 @@ def on_edge(facts: EdgeFacts) -> Iterator[Wrong]:
 
 def _raw(facts: EdgeFacts) -> Any:
     """The contribution before it is brought to the input's shape."""
-    if facts.op in ("broadcast_to", "repeat", "tile") or (
-        facts.op == "conv" and facts.index == 2
-    ):
+    if facts.op in ("broadcast_to", "repeat", "tile") or (facts.op == "conv" and facts.index == 2):
         return np.asarray(facts.g)
     if not facts.gate.op.elementwise or np.shape(facts.y) == facts.shape:
         return None

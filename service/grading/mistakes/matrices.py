@@ -69,7 +69,7 @@ def _pairs(
 ) -> Iterator[tuple[tuple[str, Any], tuple[str, Any]]]:
     for one in gradients.items():
         for other in operands.items():
-            yield from permutations((one, other))  # type: ignore[misc]
+            yield from permutations((one, other))
 
 
 def _elementwise(facts: EdgeFacts) -> Iterator[Wrong]:

@@ -67,9 +67,7 @@ def _exponent(facts: EdgeFacts) -> float | None:
     return float(b) if b.ndim == 0 else None
 
 
-def _fitted(
-    facts: EdgeFacts, code: str, variant: str, value: Any, text: str
-) -> Iterator[Wrong]:
+def _fitted(facts: EdgeFacts, code: str, variant: str, value: Any, text: str) -> Iterator[Wrong]:
     fitted = facts.fit(value)
     if fitted is not None:
         yield Wrong(code, variant, fitted, text)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from service.grading.mistakes._facts import WireFacts, Wrong
 
 TEXTS = {
-    "regularisation": "The gradient of '{wire}' is off by a multiple of '{wire}' itself: the weight "
-    "penalty is missing, counted twice, or off by the factor 2 (λ W² gives 2 λ W, ½ λ W² gives "
-    "λ W).",
+    "regularisation": "The gradient of '{wire}' is off by a multiple of '{wire}' itself: the "
+    "weight penalty is missing, counted twice, or off by the factor 2 (λ W² gives 2 λ W, "
+    "½ λ W² gives λ W).",
 }
 WEIGHTS = {"regularisation": 9.2}
 

@@ -73,9 +73,7 @@ def _reduction(facts: EdgeFacts) -> Iterator[Wrong]:
         yield Wrong("max_broadcast", "all", np.asarray(spread) * count, "g to all")
         yield Wrong("max_broadcast", "mean", np.asarray(spread), "g shared by all")
         first = _first_place(x, facts.gate.attrs.get("axis"))
-        yield Wrong(
-            "max_misrouted", "first", np.asarray(spread) * count * first, "g to the first"
-        )
+        yield Wrong("max_misrouted", "first", np.asarray(spread) * count * first, "g to the first")
     assert twin.forward is not None
     other = twin.forward(x, **facts.gate.attrs)
     moved = facts.pull(outputs=[other])

@@ -15,10 +15,11 @@ TEXTS = {
     "softmax_ce": "The gradient of the softmax cross-entropy loss '{gate}' by its scores is "
     "softmax(scores) - onehot(labels), divided by the number of rows when the loss is their mean. "
     "One of these parts is missing or turned around.",
-    "softmax_jacobian": "Each output of softmax depends on *all* inputs of its row. The gradient of "
-    "'{wire}' leaves the other outputs of '{gate}' out, as if softmax worked element by element.",
-    "hinge": "The gradient of the hinge loss '{gate}' isn't right: every class over the margin gets "
-    "+1, the right class minus their number, and a mean divides by the number of rows.",
+    "softmax_jacobian": "Each output of softmax depends on *all* inputs of its row. The gradient "
+    "of '{wire}' leaves the other outputs of '{gate}' out, as if softmax worked element by "
+    "element.",
+    "hinge": "The gradient of the hinge loss '{gate}' isn't right: every class over the margin "
+    "gets +1, the right class minus their number, and a mean divides by the number of rows.",
 }
 WEIGHTS = {"softmax_ce": 9.5, "softmax_jacobian": 9.0, "hinge": 9.0}
 

@@ -1,0 +1,250 @@
+"""`/evaluate`: grading by the µEd API (0.1.0), as an adapter of `/v1/grade`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from service import __version__
+from service.engine.control import Control
+from service.engine.errors import Cancelled, Fault, GraphError
+from service.errors import problem
+from service.grading.report import WORDS, explain, label, shown
+from service.grading.submission import read_submission
+from service.routes._endpoint import Cost, Work
+from service.routes._grading import find_truth, graded
+from service.schemas.answers import encode
+from service.schemas.context import Context, WouldBlock
+from service.schemas.grading import parse_grading, task_part
+from service.shell.endpoint import Answer
+
+_NOMINAL_FLOPS = 1_000_000
+_TEXTS = ("value", "text", "code", "expression", "model", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateEndpoint:
+    """`POST /evaluate`: a list of feedback. Refusals have µEd's own form."""
+
+    path: str = "/evaluate"
+    scope: str = "grade"
+
+    def refuse(self, error: Exception) -> Answer | None:
+        """The error document; None where nobody waits for one."""
+        if isinstance(error, Cancelled):
+            return None
+        found = problem(error)
+        document = {
+            "title": found.code.title,
+            "message": found.detail,
+            "code": found.code.name.upper(),
+            "trace": "",
+            "details": {"status": found.status, "errors": list(found.errors)},
+        }
+        return Answer(encode(document), status=found.status)
+
+    def read(self, body: bytes, context: Context, may_block: bool = True) -> Work:
+        """The request in `body`."""
+        if not may_block:
+            raise WouldBlock
+        document = parse_grading(body, context.max_depth)
+        request = _grading_request(document)
+
+        def run(control: Control | None) -> bytes:
+            truth, reveal = find_truth(request, context, control)
+            submission = _submission(document)
+            early = document.get("preSubmissionFeedback")
+            if isinstance(early, Mapping) and early.get("enabled") is True:
+                found = read_submission(submission, truth)
+                answer = found.answers[0]
+                lines = [] if found.reason is None else [found.reason]
+                lines += found.notes
+                lines += [f"{w}: {fault.reason}" for w, fault in answer.faults.items()]
+                lines += [
+                    f"{wire}: it is missing"
+                    for wire in truth.points_for
+                    if wire not in answer.gradients and wire not in answer.faults
+                ]
+                return _list([_early(lines)])
+            result = graded(truth, reveal, submission, context)
+            return _list(_feedback(shown(result), document))
+
+        return Work(Cost(_NOMINAL_FLOPS, 4 * len(body)), run)
+
+
+def _list(entries: list[dict[str, Any]]) -> bytes:
+    return b"[" + b",".join(encode(entry) for entry in entries) + b"]"
+
+
+def _grading_request(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The task that a µEd request means, as `/v1/grade` has it.
+
+    It stands in `configuration.params` (or in `configuration`), or in the content of
+    `task.referenceSolution`; or `task.taskId` is the id of a task that the service holds.
+    """
+    if not isinstance(document.get("submission"), Mapping):
+        raise _invalid("a submission is an object with type and content", "#/submission")
+    configuration = _mapping(document.get("configuration"))
+    task = _mapping(document.get("task"))
+    reference = _mapping(_mapping(task.get("referenceSolution")).get("content"))
+    for given in (_mapping(configuration.get("params")), configuration, reference):
+        if "graph" in given or isinstance(given.get("task"), str):
+            named = {"task": given["task"]} if isinstance(given.get("task"), str) else {}
+            return {**task_part(given), **named}
+    for member in ("taskId", "id"):
+        if isinstance(task.get(member), str):
+            return {"task": task[member]}
+    raise _invalid(
+        "which task is it? Give configuration.params with a graph or the id of a held task, or "
+        "task.taskId",
+        "#/task",
+    )
+
+
+def _submission(document: Mapping[str, Any]) -> object:
+    """The submission as `/v1/grade` has it: the content, or the JSON text in it."""
+    given = _mapping(document["submission"])
+    content: object = given.get("content")
+    if isinstance(content, Mapping) and not {"gradients", "values", "points"} & set(content):
+        text = next((content[name] for name in _TEXTS if isinstance(content.get(name), str)), None)
+        inner = next((content[n] for n in _TEXTS if isinstance(content.get(n), Mapping)), None)
+        content = inner if inner is not None else text if text is not None else content
+    if isinstance(content, str):
+        try:
+            content = parse_grading(content.encode("utf-8", "replace"), 64)
+        except Exception:
+            return None
+    if isinstance(content, Mapping):
+        for member in ("submissionId", "id"):
+            if isinstance(given.get(member), str):
+                return {"id": given[member], **content}
+    return content
+
+
+def _feedback(document: Mapping[str, Any], request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One entry for each node, or one for the score where no more may be shown."""
+    if "nodes" not in document or "reason" in document:
+        return [
+            {
+                "feedbackId": "score",
+                "title": f"{document['score']:g} of {document['max_score']:g}",
+                "message": document["message"],
+                "awardedPoints": document["score"],
+            }
+        ]
+    entries = []
+    given = _mapping(request["submission"])
+    for kind, member in (("gradient", "nodes"), ("value", "values")):
+        for node in document.get(member, ()):
+            said = explain(node)
+            entry: dict[str, Any] = {
+                "feedbackId": f"{kind}-{node['node']}",
+                "title": f"{label(node, kind)}: {WORDS[node['verdict']]}",
+                "message": said or WORDS[node["verdict"]],
+                "awardedPoints": node["points"],
+                "target": {
+                    "artefactType": str(given.get("type", "OTHER")),
+                    "format": str(given.get("format", "json")),
+                    "locator": {"type": "json-pointer", "pointer": f"/{kind}s/{node['node']}"},
+                },
+            }
+            if node.get("diagnoses"):
+                entry["suggestedAction"] = node["diagnoses"][0]["message"]
+            criterion = _criterion(request, node["node"])
+            if criterion is not None:
+                entry["criterion"] = criterion
+            entries.append(entry)
+    return entries
+
+
+def _criterion(request: Mapping[str, Any], node: str) -> Mapping[str, Any] | None:
+    """The criterion of the request that has the node's name."""
+    criteria = request.get("criteria")
+    if not isinstance(criteria, list):
+        return None
+    for one in criteria:
+        if isinstance(one, Mapping) and node in (one.get("criterionId"), one.get("name")):
+            return {key: value for key, value in one.items() if value is not None}
+    return None
+
+
+def _early(lines: list[str]) -> dict[str, Any]:
+    return {
+        "feedbackId": "pre-submission",
+        "title": "Before you hand it in",
+        "message": "\n".join(lines) or "Everything that is asked for is there and can be read.",
+    }
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _invalid(detail: str, pointer: str) -> GraphError:
+    return GraphError([Fault("invalid_request", detail, pointer=pointer)])
+
+
+ENDPOINT = EvaluateEndpoint()
+endpoints = (ENDPOINT,)
+router = APIRouter(tags=["grading"])
+
+
+@router.post(
+    "/evaluate",
+    summary="Grade a submission (µEd API)",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"type": "object", "required": ["submission"]},
+                    "example": {
+                        "submission": {
+                            "type": "OTHER",
+                            "format": "json",
+                            "content": {"gradients": {"x": -4, "y": -4, "z": 3}},
+                        },
+                        "configuration": {
+                            "params": {
+                                "graph": {"expression": "(x + y) * z"},
+                                "inputs": {"x": -2, "y": 5, "z": -4},
+                            }
+                        },
+                    },
+                }
+            },
+        }
+    },
+)
+async def evaluate(request: Request) -> Response:
+    """Feedback on each gradient, as the µEd API 0.1.0 has it.
+
+    The task stands in `configuration.params` as in POST /v1/grade, or `task.taskId` is the id
+    of one that the service holds. The submission's content is that of /v1/grade.
+    """
+    # The front answers this path; here it is for those who mount the application otherwise.
+    answer = ENDPOINT.read(await request.body(), request.app.state.context).run(None)
+    content = answer.body if isinstance(answer, Answer) else answer
+    return Response(content, media_type="application/json")
+
+
+@router.get("/evaluate/health", summary="Whether grading works (µEd API)")
+async def health() -> Response:
+    """What this service can do, as the µEd API 0.1.0 has it."""
+    document = {
+        "status": "OK",
+        "version": __version__,
+        "capabilities": {
+            "supportsEvaluate": True,
+            "supportsPreSubmissionFeedback": True,
+            "supportsFormativeFeedback": True,
+            "supportsSummativeFeedback": True,
+            "supportsDataPolicy": "NOT_SUPPORTED",
+            "supportedAPIVersions": ["0.1.0"],
+        },
+    }
+    return Response(msgspec.json.encode(document), media_type="application/json")
