@@ -7,9 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from service.app import Service, create_app
-from service.errors import CODES
+from service.errors import CODES, Problem, problem
+from service.routes._endpoint import Context, Endpoint
+from service.routes.compute import endpoints
 from service.settings import Settings
 
 X: dict[str, Any] = {"id": "x", "op": "input", "value": 2}
@@ -190,8 +194,10 @@ BROKEN: list[tuple[str, Any, int, str, str | None]] = [
     ("ties misspelt", nodes(X, Y, node("maximum", "x", "y", ties="all")), 422, "attribute", None),
     ("inputs of a leaf", nodes({**X, "inputs": []}), 422, "attribute", "/graph/nodes/0/inputs"),
     ("constant without value", nodes({"id": "c", "op": "constant"}), 422, "attribute", None),
-    ("constant of null", nodes({"id": "c", "op": "constant", "value": None}), 422, "attribute", None),
-    ("negative size", nodes({**X, "shape": [-1]}), 422, "invalid_request", "/graph/nodes/0/shape/0"),
+    ("constant of null", nodes({"id": "c", "op": "constant", "value": None}), 422, "attribute",
+     None),
+    ("negative size", nodes({**X, "shape": [-1]}), 422, "invalid_request",
+     "/graph/nodes/0/shape/0"),
     ("leaf of strange dtype", nodes({**X, "dtype": "complex"}), 422, "invalid_request", None),
     (
         "fraction as an integer",
@@ -370,6 +376,47 @@ def test_all_faults_of_a_graph_are_listed_in_one_answer(service: Service) -> Non
 def test_what_is_misspelt_gets_a_suggestion(service: Service, body: Any, hint: str) -> None:
     problem = post(service, "/v1/gradient", json.dumps(body).encode()).json()
     assert problem["errors"][0]["hint"] == hint
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *[bytes([byte]) for byte in b'{}[]":,\\\x00\xff'],
+        *[b"", b"null", b"true", b"-1", b"1e999", b"NaN", b'"x"', b'"x.1"', b'"op"', b'"inputs"'],
+        *[b"[[1],[2,3]]", b"\\ud800", b"0" * 400],
+    ]
+)
+BODIES = st.sampled_from(
+    [
+        RAW,
+        json.dumps(
+            nodes(A, node("sum", "a", axis=[0, 1], keepdims=True), values="output")
+        ).encode(),
+        json.dumps(GOOD | {"inputs": {"x": array(), "y": "NaN"}, "batch": ["x"]}).encode(),
+        json.dumps(text("a = x @ y\nf = sum(a[0, 1:])", inputs={"x": [[1]], "y": [[2]]})).encode(),
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(BODIES, st.lists(st.tuples(st.floats(0, 1), st.integers(0, 6), FRAGMENTS), max_size=3))
+def test_no_body_makes_the_service_fail(body: bytes, cuts: list[tuple[float, int, bytes]]) -> None:
+    for where, length, fragment in cuts:
+        at = int(where * len(body))
+        body = body[:at] + fragment + body[at + length :]
+    for endpoint in endpoints:
+        refused = refusal(endpoint, body)
+        if refused is not None:
+            assert refused.status < 500
+            assert len(refused.body()) < 10_000
+
+
+def refusal(endpoint: Endpoint, body: bytes) -> Problem | None:
+    """The problem that an endpoint answers a body with, if it does."""
+    try:
+        json.loads(endpoint.answer(body, Context()))
+    except Exception as error:
+        return problem(error)
+    return None
 
 
 def test_a_flood_of_faults_is_answered_quickly_and_shortly(service: Service) -> None:
