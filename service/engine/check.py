@@ -52,75 +52,14 @@ _COMPLEX_STEP = 1e-20
 
 # Operators whose NumPy forward is an analytic function of complex numbers as it stands.
 _ANALYTIC = frozenset(
-    [
-        "add",
-        "subtract",
-        "multiply",
-        "divide",
-        "negative",
-        "reciprocal",
-        "pow",
-        "exp",
-        "exp2",
-        "expm1",
-        "log",
-        "log1p",
-        "log2",
-        "log10",
-        "sqrt",
-        "square",
-        "sin",
-        "cos",
-        "tan",
-        "asin",
-        "acos",
-        "atan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "asinh",
-        "acosh",
-        "atanh",
-        "sum",
-        "mean",
-        "prod",
-        "cumulative_sum",
-        "cumulative_prod",
-        "matmul",
-        "einsum",
-        "matrix_transpose",
-        "diagonal",
-        "diagonal_matrix",
-        "tril",
-        "triu",
-        "inv",
-        "solve",
-        "det",
-        "reshape",
-        "broadcast_to",
-        "sum_to",
-        "expand_dims",
-        "squeeze",
-        "permute_dims",
-        "flip",
-        "roll",
-        "pad",
-        "slice",
-        "slice_into",
-        "take",
-        "index_add",
-        "take_along_axis",
-        "scatter_add",
-        "concat",
-        "stack",
-        "split",
-        "unstack",
-        "unfold",
-        "fold",
-        "identity",
-        "where",
-        "one_hot",
-    ]
+    """
+    add subtract multiply divide negative reciprocal pow exp exp2 expm1 log log1p log2 log10
+    sqrt square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sum mean prod
+    cumulative_sum cumulative_prod matmul einsum matrix_transpose diagonal diagonal_matrix tril
+    triu inv solve det reshape broadcast_to sum_to expand_dims squeeze permute_dims flip roll
+    pad slice slice_into take index_add take_along_axis scatter_add concat stack split unstack
+    unfold fold identity where one_hot
+    """.split()  # noqa: SIM905
 )
 _COMPLEX: dict[str, Callable[..., Any]] = {
     "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),

@@ -89,7 +89,7 @@ def _tangent(name: str) -> str:
 
 def _derived(program: Program, key: Any, make: Callable[[], Code]) -> Code:
     """Code made once per program."""
-    code = program.derived.get(key)
+    code: Code | None = program.derived.get(key)
     if code is None:
         if len(program.derived) >= _KEPT:
             program.derived.clear()

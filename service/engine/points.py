@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from service.engine import blocked
 from service.engine.backward import pull_back
 from service.engine.batching import batched
 from service.engine.code import Code
@@ -103,6 +104,8 @@ def batch_gradient(
     name = chosen_output(program, output)
     targets = chosen_inputs(program, wrt)
     seed = checked_cotangent(program, name, cotangent)
+    if reduce == "none" and not node_gradients and blocked.fits(program):
+        return _blocked_gradient(points, name, targets, float(seed), values, control)
     leaves = tensor_leaves(program, _first_point(points))
     for batched_name in points.names:
         dtype = program.code.steps[program.slot(batched_name)].spec.dtype
@@ -152,6 +155,32 @@ def batch_gradient(
     )
 
 
+def _blocked_gradient(
+    points: Batch,
+    output: str,
+    targets: Sequence[str],
+    seed: float,
+    values: bool,
+    control: Control | None,
+) -> Gradient:
+    """The same for a scalar program, by planned blocks."""
+    program = points.program
+    named = program.graph.ids if values else []
+    planned = blocked.plan(program, output, targets, seed, named)
+    leaves: dict[str, Any] = {}
+    for name, leaf in program.graph.inputs.items():
+        value = points.inputs.get(name, leaf.value)
+        leaves[name] = np.asarray(value, np.float64) if name in points.names else float(value)
+    whole = blocked.run(planned, leaves, points.size, control)
+    return Gradient(
+        output=output,
+        value=whole["y"],
+        gradients={target: whole[f"d {target}"] for target in targets},
+        values={name: whole[f"v {name}"] for name in named} if values else None,
+        node_gradients=None,
+    )
+
+
 def _first_point(points: Batch) -> dict[str, Tensor]:
     return {
         name: np.asarray(value)[0] if name in points.names else value
@@ -182,7 +211,7 @@ def _block(
 ) -> dict[str, Tensor]:
     """Values and gradients of one block: `y`, `v node`, `d input`, `n node`."""
     key = ("points", length, tuple(results), tuple(sorted(carried)), tuple(targets))
-    code = program.derived.get(key)
+    code: Code | None = program.derived.get(key)
     if code is None:
         wanted = {**results, **{f"x {t}": program.slot(t) for t in targets}}
         code = batched(program.code, wanted, carried, length, limits, share=not node_gradients)

@@ -56,7 +56,7 @@ class Program:
         self.limits = limits
         self._constants = constants
         self._input_specs = specs
-        self.derived: dict[Any, Code] = {}
+        self.derived: dict[Any, Any] = {}
         if not self.floats:
             self._check_total()
 

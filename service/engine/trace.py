@@ -20,7 +20,8 @@ from service.engine.operators.leaves import PROJECT
 from service.engine.registry import Operator, TensorSpec
 
 _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
-_MULTIPLY = REGISTRY["multiply"]
+_MULTIPLY, _NEGATIVE = REGISTRY["multiply"], REGISTRY["negative"]
+_ADD, _SUBTRACT = REGISTRY["add"], REGISTRY["subtract"]
 
 
 class Traced:
@@ -92,8 +93,8 @@ class Traced:
 class Builder:
     """A namespace whose functions add steps to `code`.
 
-    With `share`, equal steps are made once (common-subexpression elimination), and a
-    multiplication by 1 is left out.
+    With `share`, equal steps are made once (common-subexpression elimination), and steps
+    that a shorter way makes needless are left out.
     """
 
     def __init__(
@@ -163,11 +164,31 @@ class Builder:
         inferred = op.infer(*specs, **full)
         if op.expand is not None:
             return op.expand(self, *traced, **full)
-        if self._share and op is _MULTIPLY:
-            for one, other in (traced, traced[::-1]):
-                if one.known == 1.0 and other.spec == inferred:
-                    return other
+        if self._share:
+            shorter = self._shorter(op, traced, inferred)
+            if shorter is not None:
+                return shorter
         return self.opaque(op, traced, full, inferred)
+
+    def _shorter(self, op: Operator, inputs: tuple[Traced, ...], result: Any) -> Traced | None:
+        """A shorter way to exactly the same bits: x * 1, -(-x) and a + (-b)."""
+        if op is _MULTIPLY:
+            for one, other in (inputs, inputs[::-1]):
+                if one.known == 1.0 and other.spec == result:
+                    return other
+        elif op is _NEGATIVE:
+            return self._negated(inputs[0])
+        elif op is _ADD:
+            for one, other in ((inputs[0], inputs[1]), (inputs[1], inputs[0])):
+                minus = self._negated(other)
+                if minus is not None and other.spec == one.spec == minus.spec:
+                    return self.opaque(_SUBTRACT, (one, minus), {}, result)  # type: ignore[no-any-return]
+        return None
+
+    def _negated(self, made: Traced) -> Traced | None:
+        """The x of which `made` is the negative, if it is one."""
+        step = self.code.steps[made.slot]
+        return Traced(self, step.inputs[0]) if step.operator is _NEGATIVE else None
 
     def opaque(
         self, op: Operator, inputs: tuple[Traced, ...], attrs: dict[str, Any], inferred: Any

@@ -53,7 +53,7 @@ binary(
 binary(
     "divide",
     np.divide,
-    (lambda xp, g, y, a, b: g / b, lambda xp, g, y, a, b: -g * y / b),
+    (lambda xp, g, y, a, b: g / b, lambda xp, g, y, a, b: -(g * y / b)),
     infer=elementwise_float,
     scalar=operator.truediv,
     summary="The quotient; IEEE 754 at zero.",
@@ -81,7 +81,7 @@ unary(
 unary(
     "reciprocal",
     lambda x: np.reciprocal(np.asarray(x, dtype=np.result_type(x, np.float32))),
-    lambda xp, g, y, x: -g * y * y,
+    lambda xp, g, y, x: -(g * y * y),
     group="arithmetic",
     scalar=lambda x: 1.0 / x,
     summary="One over the input.",
@@ -142,7 +142,7 @@ binary(
 binary(
     "remainder",
     np.remainder,
-    (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -g * xp.floor(a / b)),
+    (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -(g * xp.floor(a / b))),
     infer=elementwise,
     scalar=operator.mod,
     summary="What is left of a when whole multiples of b are taken away; the sign of b.",
