@@ -22,7 +22,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 
 from service import __version__, routes
@@ -33,9 +33,9 @@ from service.routes._pages import graph_finder, task_finder
 from service.schemas.errors import SchemaError
 from service.schemas.graph_cache import GraphCache
 from service.settings import Settings, get_settings
-from service.shell import openapi
-from service.shell.endpoint import Endpoint
+from service.shell import openapi, telemetry
 from service.shell.front import REQUEST_ID, Front
+from service.shell.metrics import Metrics
 from service.shell.state import drain_on_sigterm
 from service.store import Store, create_store
 
@@ -69,13 +69,18 @@ def create_app(settings: Settings | None = None) -> Service:
     api = _api(settings, modules)
     store = create_store(settings)
     context = make_context(settings, store)
+    endpoints = compute_endpoints()
     service = Service(
         api,
-        [endpoint for module in modules for endpoint in getattr(module, "endpoints", ())],
+        endpoints.values(),
         settings,
         methods_of=_methods_of(api),
         context=context,
     )
+    for path in endpoints:
+        handler = service.handler(path)
+        api.router.routes.append(Route(path, handler, methods=["POST"], include_in_schema=False))
+    _watch_caches(service.metrics, context)
     api.state.context = context
     api.state.settings = settings
     api.state.store = store
@@ -83,6 +88,14 @@ def create_app(settings: Settings | None = None) -> Service:
     api.state.metrics = service.metrics
     api.state.state = service.state
     return service
+
+
+def _watch_caches(metrics: Metrics, context: Context) -> None:
+    graphs = context.graphs
+    metrics.counter("graph_cache_hits", "Graphs recognised.", lambda: graphs.hits)
+    metrics.counter("graph_cache_misses", "Graphs read anew.", lambda: graphs.misses)
+    metrics.gauge("graph_cache_graphs", "Graphs that are remembered.", lambda: len(graphs))
+    metrics.gauge("graph_cache_bytes", "Bytes of their text.", lambda: graphs.text_bytes)
 
 
 def make_context(settings: Settings, store: Store | None = None) -> Context:
@@ -100,7 +113,7 @@ def make_context(settings: Settings, store: Store | None = None) -> Context:
     )
 
 
-def compute_endpoints() -> dict[str, Endpoint]:
+def compute_endpoints() -> dict[str, Any]:
     """Every compute endpoint, by its path."""
     return {
         endpoint.path: endpoint
@@ -127,6 +140,7 @@ def _api(settings: Settings, modules: Iterable[ModuleType]) -> FastAPI:
             stack.callback(drain_on_sigterm(front.state, settings.drain_seconds))
             front.start(asyncio.get_running_loop())
             _settle()
+            front.traced = settings.telemetry and telemetry.collected()
             front.state.ready = True
             yield
             front.state.ready = False

@@ -20,6 +20,8 @@ class GraphCache:
         self._max_bytes = max_bytes
         self._graphs: OrderedDict[bytes, Graph] = OrderedDict()
         self._bytes = 0
+        self.hits = 0
+        self.misses = 0
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -34,7 +36,10 @@ class GraphCache:
         """The graph that was read from exactly this text."""
         with self._lock:
             graph = self._graphs.get(text)
-            if graph is not None:
+            if graph is None:
+                self.misses += 1
+            else:
+                self.hits += 1
                 self._graphs.move_to_end(text)
             return graph
 

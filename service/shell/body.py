@@ -43,9 +43,10 @@ class Bodies:
         declared = headers.get(b"content-length")
         if declared is not None and _number(declared) > self._max:
             await self._refuse(receive, headers)
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
-        self._reading[task] = asyncio.get_running_loop().time()
+        self._reading[task] = loop.time()
         try:
             message = await receive()
             if message["type"] != "http.request":

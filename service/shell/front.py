@@ -39,6 +39,8 @@ ASGI = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 REQUEST_ID = "service.request_id"
 """The key of the request's id in the ASGI scope."""
+EXCHANGE = "service.exchange"
+"""The key in the ASGI scope of a request that goes through FastAPI to be traced."""
 HUNG_UP = 499
 """The status under which a request is counted whose client went away."""
 TICK_SECONDS = 0.5
@@ -127,6 +129,8 @@ class Front:
             endpoint.path: Door(endpoint, self.metrics.route(endpoint.path))
             for endpoint in endpoints
         }
+        self.traced = False
+        """Whether compute requests go through FastAPI, so that its telemetry sees them."""
         self._running = 0
         self._ticking: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -150,7 +154,11 @@ class Front:
         try:
             door = self._doors.get(scope["path"])
             if door is not None and scope["method"] == "POST":
-                await self._compute(door, exchange, scope, receive, send)
+                if self.traced:
+                    scope[EXCHANGE] = exchange
+                    await self.api(scope, receive, send)
+                else:
+                    await self._compute(door, exchange, scope, receive, send)
                 self._finish(exchange, door.route, "POST")
             else:
                 await self._pass_on(exchange, scope, receive, send)
@@ -161,6 +169,16 @@ class Front:
             self.admission.held_bytes -= exchange.held
 
     # The short way
+
+    def handler(self, path: str) -> Traced:
+        """The endpoint at `path` as an application behind FastAPI, for when it is traced."""
+        return Traced(self, path)
+
+    async def answer(
+        self, path: str, scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Answer a request that came back from FastAPI."""
+        await self._compute(self._doors[path], scope[EXCHANGE], scope, receive, send)
 
     async def _compute(
         self,
@@ -408,6 +426,17 @@ class Front:
         self.log.flush()
         self.metrics.publish()
         self.admission.close()
+
+
+class Traced:
+    """A compute endpoint as FastAPI's router sees it: so it is recorded, and GET is a 405."""
+
+    def __init__(self, front: Front, path: str) -> None:
+        self._front = front
+        self._path = path
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        await self._front.answer(self._path, scope, receive, send)
 
 
 class Job:
