@@ -28,10 +28,25 @@ def describe(document: dict[str, Any], endpoints: Iterable[Endpoint]) -> None:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(with_components(definitions.get("$defs", {})))
     schemas.update(TENSOR_SCHEMAS)
+    paths = document.setdefault("paths", {})
     for endpoint in described:
-        document.setdefault("paths", {}).setdefault(endpoint.path, {})["post"] = _operation(
-            endpoint
-        )
+        paths.setdefault(endpoint.path, {})["post"] = _operation(endpoint)
+    document["paths"] = _gathered(paths, schemas)
+
+
+def _gathered(value: Any, schemas: dict[str, Any]) -> Any:
+    """`value` with the definitions inside of its schemas moved to the document's components."""
+    if isinstance(value, list):
+        return [_gathered(item, schemas) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for name, schema in value.get("$defs", {}).items():
+        schemas.setdefault(name, _gathered(schema, schemas))
+    made = {key: _gathered(item, schemas) for key, item in value.items() if key != "$defs"}
+    reference = made.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        made["$ref"] = REFERENCE + reference.removeprefix("#/$defs/")
+    return made
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
