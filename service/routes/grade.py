@@ -31,7 +31,13 @@ from service.routes._grading import (
 )
 from service.schemas.answers import encode
 from service.schemas.context import Context, WouldBlock
-from service.schemas.grading import BatchRequest, GradeRequest, GradeResponse, parse_grading
+from service.schemas.grading import (
+    BatchRequest,
+    GradeRequest,
+    GradeResponse,
+    parse_grading,
+    request_schema,
+)
 from service.shell.admission import Lane
 from service.shell.endpoint import Answer
 from service.shell.front import Front
@@ -96,7 +102,7 @@ def _body(model: type[GradeRequest] | type[BatchRequest], member: str, value: An
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": model.model_json_schema(),
+                    "schema": request_schema(model),
                     "example": {
                         "graph": {"expression": "q = x + y\nf = q * z"},
                         "inputs": {"x": -2, "y": 5, "z": -4},

@@ -44,9 +44,11 @@ def plant(truth: Truth, leaves_only: bool = False) -> Iterator[Planted]:
             if any(key not in table for table in tables):
                 continue
             answers = [
-                _carried(done, wire, table[key]) for done, table in zip(right, tables, strict=True)
+                answer
+                for done, table in zip(right, tables, strict=True)
+                if (answer := _carried(done, wire, table[key])) is not None
             ]
-            if any(answer is None for answer in answers):
+            if len(answers) < len(right):
                 continue
             shows = tuple(
                 name
@@ -182,7 +184,7 @@ def main() -> None:
         whole = Shares()
         start = time.perf_counter()
         for name in CIRCUITS:
-            one = measure(name, **options)  # type: ignore[arg-type]
+            one = measure(name, **options)
             print(f"{label}: {name}: {one}")
             for member in ("planted", "found", "first", "in_first_group", "in_any_group"):
                 setattr(whole, member, getattr(whole, member) + getattr(one, member))
