@@ -12,6 +12,7 @@ import orjson
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _NULL = b"null"
+_LARGE, _FEW = 100_000, 1_000
 
 
 def encode(answer: Mapping[str, Any], encoding: str = "json") -> bytes:
@@ -24,9 +25,20 @@ def encode(answer: Mapping[str, Any], encoding: str = "json") -> bytes:
         return orjson.dumps(_with_array_objects(answer), option=_OPTIONS)
     # orjson writes null for what isn't finite: where there is no null, all is written.
     text = orjson.dumps(answer, default=_plain, option=_OPTIONS)
-    if _NULL not in text:
+    if (len(text) > _LARGE and _surely_finite(answer)) or _NULL not in text:
         return text
     return orjson.dumps(_with_strings(answer), default=_plain, option=_OPTIONS)
+
+
+def _surely_finite(value: Any) -> bool:
+    """Whether a look at the tensors themselves, quicker than one at a long text, says so."""
+    if isinstance(value, np.ndarray):
+        return bool(np.isfinite(value).all())
+    if isinstance(value, Mapping):
+        return len(value) <= _FEW and all(map(_surely_finite, value.values()))
+    if isinstance(value, float | np.generic):
+        return bool(np.isfinite(value))
+    return isinstance(value, str)
 
 
 def _plain(value: Any) -> Any:

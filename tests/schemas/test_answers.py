@@ -106,3 +106,15 @@ def test_a_graph_is_written_as_it_is_sent() -> None:
         ],
         "output": "g",
     }
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, None])
+def test_a_long_answer_is_looked_through_too(bad: float | None) -> None:
+    array = np.arange(50_000.0)
+    if bad is not None:
+        array[40_000] = bad
+    made = json.loads(encode({"output": "f", "value": 1.0, "gradients": {"x": array}}))
+    expected: list[Any] = array.tolist()
+    if bad is not None:
+        expected[40_000] = "NaN" if math.isnan(bad) else "Infinity"
+    assert made["gradients"]["x"] == expected
