@@ -36,7 +36,7 @@ def unbroadcast(xp: Any, contribution: Any, spec: TensorSpec) -> Any:
         else:
             contribution = xp.broadcast_to(contribution, shape=spec.shape)
     dtype = getattr(contribution, "dtype", None)
-    if dtype is not None and str(dtype) != spec.dtype:
+    if dtype is not None and dtype != spec.dtype:
         contribution = xp.cast(contribution, dtype=spec.dtype)
     return contribution
 

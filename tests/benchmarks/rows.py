@@ -1,0 +1,164 @@
+"""The rows of the table: ours, the reference, and what is wanted."""
+
+from __future__ import annotations
+
+from tests.benchmarks.harness import Contender, Row
+
+
+def _http(server: str, reference: bool = False) -> Contender:
+    return Contender("http_load.py", (server,), reference)
+
+
+def _whole(what: str, nodes: int) -> Contender:
+    return Contender("whole_request.py", (what, str(nodes)))
+
+
+def _engine(size: int, kind: str) -> list[Row]:
+    ours = Contender("engine.py", (str(size), kind, "once"))
+    rows = [
+        Row(
+            f"engine, {size:,} {kind} nodes, build and run / torch eager",
+            ours,
+            Contender("engine_torch.py", (str(size), kind), True),
+            1 / 25,
+            "per_node",
+            long=size >= 100_000,
+        )
+    ]
+    if size <= 10_000:
+        rows.append(
+            Row(
+                f"engine, {size:,} {kind} nodes, build and run / autograd",
+                ours,
+                Contender("engine_autograd.py", (str(size), kind), True),
+                1 / 100,
+                "per_node",
+            )
+        )
+    if size >= 10_000 and kind == "wide":
+        rows.append(
+            Row(
+                f"engine, {size:,} wide nodes, run again / torch eager",
+                Contender("engine.py", (str(size), kind, "again")),
+                Contender("engine_torch.py", (str(size), kind), True),
+                1 / 150,
+                "per_node",
+                long=size >= 100_000,
+            )
+        )
+    return rows
+
+
+ROWS: list[Row] = [
+    Row("small graph, requests/s / bare ASGI", _http("ours"), _http("bare"), 0.45, "rate", True),
+    Row("small graph, p99 / bare ASGI", _http("ours"), _http("bare"), 3, "p99"),
+    Row(
+        "small graph, requests/s / Tesseract vjp",
+        _http("ours"),
+        _http("tesseract", True),
+        10,
+        "rate",
+        True,
+    ),
+    Row(
+        "small graph, requests/s / UM-Bridge Gradient",
+        _http("ours"),
+        _http("umbridge", True),
+        10,
+        "rate",
+        True,
+    ),
+    *(
+        row
+        for nodes in (10_000, 100_000, 1_000_000)
+        for row in (
+            Row(
+                f"first sight of {nodes:,} nodes / json.loads",
+                _whole("first", nodes),
+                _whole("json", nodes),
+                2,
+                long=nodes > 100_000,
+            ),
+            Row(
+                f"{nodes:,} nodes again / first sight",
+                _whole("again", nodes),
+                _whole("first", nodes),
+                0.15,
+                long=nodes > 100_000,
+            ),
+        )
+    ),
+    Row(
+        "per node at 1,000,000 / at 10,000",
+        _whole("first", 1_000_000),
+        _whole("first", 10_000),
+        2,
+        "per_node",
+        long=True,
+    ),
+    Row(
+        "peak memory of 1,000,000 nodes / the body",
+        _whole("first", 1_000_000),
+        _whole("size", 1_000_000),
+        12,
+        "bytes",
+        long=True,
+    ),
+    *(row for size in (100, 1_000, 10_000, 100_000) for row in _engine(size, "wide")),
+    *_engine(1_000, "deep"),
+    *_engine(10_000, "deep"),
+    *(
+        Row(
+            f"batch of {points:,} points / jax.jit(vmap(value_and_grad))",
+            Contender("points.py", (str(points),)),
+            Contender("points_jax.py", (str(points),), True),
+            1,
+            long=points > 1_000_000,
+        )
+        for points in (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+    ),
+    *(
+        Row(
+            f"{net}, {dtype} / torch",
+            Contender("network.py", (net, dtype)),
+            Contender("network_torch.py", (net, dtype), True),
+            target,
+        )
+        for net, dtype, target in (
+            ("mlp", "float32", 1.1),
+            ("mlp", "float64", 1.3),
+            ("conv", "float32", 5),
+            ("conv", "float64", 2),
+        )
+    ),
+    Row(
+        "1,000,000 float64 out as JSON / orjson",
+        Contender("encoding.py", ("out", "json")),
+        Contender("encoding.py", ("out", "orjson")),
+        1.3,
+    ),
+    Row(
+        "1,000,000 float64 out as base64 / copy and base64",
+        Contender("encoding.py", ("out", "base64")),
+        Contender("encoding.py", ("out", "plain")),
+        3,
+    ),
+    Row(
+        "1,000,000 float64 in as JSON / orjson",
+        Contender("encoding.py", ("in", "json")),
+        Contender("encoding.py", ("in", "orjson")),
+        1.3,
+    ),
+    Row(
+        "1,000,000 float64 in as base64 / base64 and copy",
+        Contender("encoding.py", ("in", "base64")),
+        Contender("encoding.py", ("in", "plain")),
+        3,
+    ),
+    Row(
+        "start-up to first answer / empty FastAPI app",
+        Contender("startup.py", ("ours",)),
+        Contender("startup.py", ("empty",)),
+        1.5,
+    ),
+]
