@@ -36,7 +36,7 @@ _SIGNS: Mapping[str, str] = {
     "logical_not": "not",
     "output_of": ".",
 }
-_BEFORE = {"add": "{}+", "subtract": "{}−", "multiply": "*{}", "divide": "{}/x", "pow": "{}ˣ"}
+_BEFORE = {"add": "+{}", "subtract": "{}−", "multiply": "*{}", "divide": "{}/x", "pow": "{}ˣ"}
 _AFTER = {"add": "+{}", "subtract": "−{}", "multiply": "*{}", "divide": "/{}", "pow": "^{}"}
 _POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 

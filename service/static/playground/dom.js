@@ -1,0 +1,43 @@
+// Making elements, so that nothing is ever put together as markup.
+
+export const $ = (id) => document.getElementById(id);
+
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name in element && typeof value !== "string") element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+// A name with its subscript, as in the drawing.
+export function named(name) {
+  const found = /^([^\W\d_]+)_?(\d{1,4})$/u.exec(name);
+  if (!found) return document.createTextNode(name);
+  const span = make("span", {}, found[1]);
+  span.append(make("sub", {}, found[2]));
+  return span;
+}
+
+export function tabs(buttons, chosen) {
+  buttons.forEach((button, place) => {
+    button.addEventListener("click", () => chosen(button));
+    button.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = buttons[(place + step + buttons.length) % buttons.length];
+      next.focus();
+      next.click();
+      event.preventDefault();
+      event.stopPropagation();
+    });
+  });
+  return (selected) => {
+    for (const button of buttons) {
+      button.setAttribute("aria-selected", String(button === selected));
+      button.tabIndex = button === selected ? 0 : -1;
+    }
+  };
+}
