@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from service.engine.errors import Shape
 from service.engine.program import Program, as_tensor
 from service.engine.registry import TensorSpec
 from service.grading.gates import Gate
+from service.grading.tolerance import Near, Tolerance
 
 Tensor = Any
 Edge = tuple[int, int]
@@ -163,13 +164,21 @@ def _has_rule(gate: Gate, index: int) -> bool:
 class Point:
     """The truth at one point: values of all wires, gradients of those that have one.
 
-    `noise` is the difference that arithmetic alone may make to any of the gradients.
+    `noise` is the difference that arithmetic alone may make to any of the gradients. `near`
+    has for each wire the test whether a gradient counts as the true one.
     """
 
     inputs: Mapping[str, Tensor]
     values: dict[str, Tensor]
     gradients: dict[str, Tensor]
     noise: float = 0.0
+    near: dict[str, Near] = field(default_factory=dict)
+
+    def judge_by(self, tolerance: Tolerance) -> None:
+        """Make `noise` and `near` those of a tolerance."""
+        tops = [float(np.max(np.abs(g), initial=0.0)) for g in self.gradients.values()]
+        self.noise = tolerance.noise(max((top for top in tops if np.isfinite(top)), default=0.0))
+        self.near = {w: Near(tolerance, g, self.noise) for w, g in self.gradients.items()}
 
 
 def compute_point(
@@ -214,14 +223,19 @@ class Pass:
         circuit: Circuit,
         values: Mapping[str, Tensor],
         submitted: Mapping[str, Tensor],
+        base: Pass | None = None,
     ) -> None:
+        """With `base`, a pass of the same values, gates that are given the very same gradients
+        as there are not run again."""
         self.circuit = circuit
         self.values = values
         self.submitted = submitted
+        self._base = base if base is not None and base.values is values else None
         self.expected: dict[str, Tensor] = {}
         self.held: dict[str, Tensor] = {}
         self.parts: dict[str, dict[Edge, Tensor]] = {wire: {} for wire in circuit.readers}
-        self._run()
+        with np.errstate(all="ignore"):
+            self._run()
 
     def inputs_of(self, gate: Gate) -> list[Tensor]:
         """The values that a gate reads."""
@@ -256,6 +270,13 @@ class Pass:
         upstream = self.upstream_of(gate)
         if all(g is None for g in upstream):
             return
+        base = self._base
+        if base is not None and all(self.held.get(w) is base.held.get(w) for w in gate.outputs):
+            for index in indices:
+                source = gate.sources[index]
+                if source in self.parts and (number, index) in base.parts[source]:
+                    self.parts[source][number, index] = base.parts[source][number, index]
+            return
         found = gate.pull(upstream, self.inputs_of(gate), self.outputs_of(gate), indices)
         for index, part in found.items():
             source = gate.sources[index]
@@ -266,7 +287,12 @@ class Pass:
         """Every edge that reads `wire` has given its term: add them up."""
         if wire in self.held:
             return
-        total = self.total(wire, self.parts.get(wire, {}).values())
+        base = self._base
+        parts = self.parts.get(wire, {})
+        if base is not None and _same_parts(parts, base.parts.get(wire, {})):
+            total = base.expected[wire]
+        else:
+            total = self.total(wire, parts.values())
         self.expected[wire] = total
         self.held[wire] = self.submitted.get(wire, total)
 
@@ -280,3 +306,10 @@ class Pass:
         if total is None:
             return np.zeros(self.circuit.shape(wire))[()]
         return total
+
+
+def _same_parts(parts: Mapping[Edge, Tensor], others: Mapping[Edge, Tensor]) -> bool:
+    """Whether the terms are the very same ones."""
+    return len(parts) == len(others) and all(
+        part is others.get(edge) for edge, part in parts.items()
+    )

@@ -20,7 +20,7 @@ from service.grading.circuit import Circuit, Edge, Pass
 from service.grading.mistakes import TEXTS, WEIGHTS, Wrong, on_edge, on_wire
 from service.grading.mistakes._facts import edge_facts, wire_facts
 from service.grading.task import Diagnosis, Hypothesis
-from service.grading.tolerance import MATCHING, Tolerance
+from service.grading.tolerance import MATCHING, Near, Tolerance
 from service.grading.truth import Truth
 from service.grading.verdicts import Judged
 
@@ -93,6 +93,17 @@ class _Scene:
     faulty: Sequence[str]
     stops: frozenset[str]
     found: dict[str, list[_Found]] = field(default_factory=dict)
+    near: dict[str, Near] = field(default_factory=dict)
+
+    def holds(self, tolerance: Tolerance, wire: str, predicted: Tensor) -> bool:
+        """Whether what was submitted for `wire` is `predicted`."""
+        given = self.given[wire]
+        if np.shape(predicted) != np.shape(given):
+            return False
+        test = self.near.get(wire)
+        if test is None:
+            test = self.near[wire] = Near(tolerance, given, self.judged.point.noise)
+        return test(predicted)
 
 
 def diagnose(
@@ -282,12 +293,11 @@ def _weigh(
 ) -> None:
     """Keep a mistake whose effect is what was submitted."""
     explained, contradicted = [], 0
-    noise = scene.judged.point.noise
+    tolerance = _matching(truth)
     for wire, predicted in effect.items():
-        given = scene.given.get(wire)
-        if given is None:
+        if wire not in scene.given:
             continue
-        if _same(truth, predicted, given, noise):
+        if scene.holds(tolerance, wire, predicted):
             if wire in faulty and _differs(truth, scene, wire, predicted):
                 explained.append(wire)
         elif wire in faulty:
@@ -413,8 +423,7 @@ def _holding_elsewhere(
             fits = _untraceable(one.key)
             if not fits:
                 predicted = _predicted(truth, scene, one.key, wire, budget)
-                noise = scene.judged.point.noise
-                fits = predicted is not None and _same(truth, predicted, scene.given[wire], noise)
+                fits = predicted is not None and scene.holds(_matching(truth), wire, predicted)
             if fits:
                 kept.append(one)
         found = kept

@@ -66,8 +66,7 @@ class Gate:
 
     def evaluate(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The node's outputs for these inputs. Raises OperatorError or LinAlgError."""
-        with np.errstate(all="ignore"):
-            made = ARRAYS.function(self.op)(*inputs, **self.attrs)
+        made = ARRAYS.function(self.op)(*inputs, **self.attrs)
         return made if isinstance(made, tuple) else (made,)
 
     def pull(
@@ -81,28 +80,28 @@ class Gate:
     ) -> dict[int, Tensor]:
         """What flows back to the `wanted` inputs, by input index; nothing where no path is.
 
+        Where it is not finite NumPy warns: callers say `np.errstate(all="ignore")`.
         `raw` leaves contributions of elementwise gates in the output's shape, as they are
         before broadcasting is undone.
         """
         if not self.op.differentiable:
             return {}
-        with np.errstate(all="ignore"):
-            if self.op.composite:
-                return self._pull_composite(upstream, inputs, wanted)
-            several = len(self.outputs) > 1 or self.op.outputs > 1
-            g = tuple(upstream) if several else upstream[0]
-            y = tuple(outputs) if several else outputs[0]
-            found: dict[int, Tensor] = {}
-            for index in wanted:
-                rule = self.op.rule(index)
-                part = None if rule is None else rule(ARRAYS, g, y, *inputs, **self.attrs)
-                if part is None:
-                    continue
-                if raw and self.op.elementwise:
-                    found[index] = np.broadcast_to(part, np.shape(y))
-                else:
-                    found[index] = unbroadcast(ARRAYS, part, self.specs[index])
-            return found
+        if self.op.composite:
+            return self._pull_composite(upstream, inputs, wanted)
+        several = len(self.outputs) > 1 or self.op.outputs > 1
+        g = tuple(upstream) if several else upstream[0]
+        y = tuple(outputs) if several else outputs[0]
+        found: dict[int, Tensor] = {}
+        for index in wanted:
+            rule = self.op.rule(index)
+            part = None if rule is None else rule(ARRAYS, g, y, *inputs, **self.attrs)
+            if part is None:
+                continue
+            if raw and self.op.elementwise:
+                found[index] = np.broadcast_to(part, np.shape(y))
+            else:
+                found[index] = unbroadcast(ARRAYS, part, self.specs[index])
+        return found
 
     def _pull_composite(
         self, upstream: Sequence[Tensor | None], inputs: Sequence[Tensor], wanted: Sequence[int]

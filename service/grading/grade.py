@@ -48,8 +48,8 @@ def grade_submission(truth: Truth, submission: Submission, max_runs: int = DEFAU
     """The graded submission."""
     task = truth.task
     judged = [
-        judge(truth.circuit, point, answer, task.tolerance)
-        for point, answer in zip(truth.points, submission.answers, strict=True)
+        judge(truth.circuit, point, answer, task.tolerance, right)
+        for point, answer, right in zip(truth.points, submission.answers, truth.right, strict=True)
     ]
     answered = [
         one
@@ -162,7 +162,8 @@ def _fill(entry: WireResult, judged: Sequence[Judged], kind: str, truth: Truth) 
             source = one.point.gradients if kind == "gradient" else one.point.values
             entry.expected = source[entry.wire]
             entry.submitted = given
-            if given is not None and np.shape(given) == np.shape(entry.expected):
+            whole = truth.task.reveal == "full"
+            if whole and given is not None and np.shape(given) == np.shape(entry.expected):
                 with np.errstate(all="ignore"):
                     entry.error = truth.task.tolerance.figure(given, entry.expected)
             return

@@ -36,7 +36,7 @@ class Truth:
             if number and _circuit(task, inputs, limits).specs != self.circuit.specs:
                 raise _refused("shape_mismatch", "all points must have the same shapes", "#/more")
             point = compute_point(self.circuit, inputs, control)
-            point.noise = task.tolerance.noise(_largest(point.gradients))
+            point.judge_by(task.tolerance)
             self.points.append(point)
         self.points_for = self._rubric(task.rubric.points, "points")
         self.value_points = self._value_rubric()
@@ -44,7 +44,7 @@ class Truth:
     def _rubric(self, wanted: Mapping[str, float] | None, member: str) -> dict[str, float]:
         """Points by wire, in document order of the rubric."""
         if wanted is None:
-            parts = self._right(0).parts
+            parts = self.right[0].parts
             reached = [wire for wire in self.circuit.inputs if parts[wire]]
             return dict.fromkeys(reached or self.circuit.inputs, 1.0)
         found = {}
@@ -77,9 +77,10 @@ class Truth:
         first = f"{name}.0"
         return first if first in self.points[0].values else None
 
-    def _right(self, number: int) -> Pass:
-        """The correct pass at a point of the task."""
-        return Pass(self.circuit, self.points[number].values, {})
+    @cached_property
+    def right(self) -> list[Pass]:
+        """The correct pass at each point of the task."""
+        return [Pass(self.circuit, point.values, {}) for point in self.points]
 
     @property
     def max_score(self) -> float:
@@ -120,11 +121,6 @@ class Truth:
 def _circuit(task: Task, inputs: Mapping[str, Tensor], limits: Limits) -> Circuit:
     program = task.graph.program(inputs, "float64", limits)
     return Circuit(program, task.output, task.cotangent)
-
-
-def _largest(gradients: Mapping[str, Tensor]) -> float:
-    tops = (float(np.max(np.abs(g), initial=0.0)) for g in gradients.values())
-    return max((top for top in tops if np.isfinite(top)), default=0.0)
 
 
 def _moved(value: Tensor, rng: np.random.Generator, spread: float) -> Tensor:

@@ -217,11 +217,11 @@ def parse_grading(body: bytes, max_depth: int) -> dict[str, Any]:
     Students' tools write NaN and Infinity bare; that is taken here, as the three strings are.
     What is nested too deeply becomes a text, which no tensor is. Raises MalformedJson.
     """
-    pruned = _without_depths(body, max_depth)
     document: Any
     try:
-        document = msgspec.json.decode(pruned)
+        document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pruned = _without_depths(body, max_depth)
         try:
             document = json.loads(pruned.decode("utf-8"), parse_constant=_CONSTANTS.__getitem__)
         except (ValueError, RecursionError):

@@ -37,9 +37,11 @@ def plant(truth: Truth, leaves_only: bool = False) -> Iterator[Planted]:
     for wire in circuit.wires:
         if wire == circuit.output:
             continue
-        tables = [
-            {key: gradient for key, _, gradient in wrong_gradients(done, wire)} for done in right
-        ]
+        with np.errstate(all="ignore"):
+            tables = [
+                {key: gradient for key, _, gradient in wrong_gradients(done, wire)}
+                for done in right
+            ]
         for key in tables[0]:
             if any(key not in table for table in tables):
                 continue
