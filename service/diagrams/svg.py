@@ -35,6 +35,7 @@ def _document(circuit: Circuit, layout: Layout) -> Iterator[str]:
         f'<title id="circuit-title">{escape(circuit.title)}</title>'
         f'<desc id="circuit-desc">{escape(_printable(circuit.description))}</desc>'
         f"<style>{_sheet()}</style>"
+        f'<rect class="paper" width="100%" height="100%" fill="{style.LIGHT["paper"]}"/>'
     )
     yield '<g class="wires" fill="none" stroke-width="1.4">'
     for route in layout.routes:
@@ -53,7 +54,7 @@ def _sheet() -> str:
         f"{scope}.ink{{fill:{c['ink']}}}{scope}.muted{{fill:{c['muted']}}}"
         f"{scope}.value{{fill:{c['value']}}}{scope}.gradient{{fill:{c['gradient']}}}"
         f"{scope}.line{{stroke:{c['wire']}}}{scope}.rim{{stroke:{c['ink']};fill:{c['gate']}}}"
-        f"{scope}.joint{{fill:{c['wire']}}}"
+        f"{scope}.joint{{fill:{c['wire']}}}{scope}.paper{{fill:{c['paper']}}}"
         for scope, c in ((".circuit:not(.light) ", style.DARK),)
     )
     forced = rules.replace(":not(.light)", ".dark")

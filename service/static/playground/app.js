@@ -404,10 +404,11 @@ $("download").addEventListener("click", () => {
 });
 
 $("fit").addEventListener("click", () => {
-  const fits = $("circuit").classList.toggle("fit");
+  const fits = $("fit").getAttribute("aria-pressed") !== "true";
+  circuit.fit(fits);
   $("fit").setAttribute("aria-pressed", String(fits));
 });
-$("circuit").classList.add("fit");
+circuit.fit(true);
 
 $("theme").addEventListener("click", () => {
   const root = document.documentElement;

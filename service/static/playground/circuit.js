@@ -20,9 +20,7 @@ export function show(svg, explained, onDrag) {
   const [left, top] = [holder.scrollLeft, holder.scrollTop];
   holder.replaceChildren(document.importNode(parsed, true));
   holder.scrollTo(left, top);
-  // Fitting to the width stops where the text would get too small.
-  const drawn = holder.querySelector("svg");
-  drawn.style.minWidth = `${0.72 * drawn.width.baseVal.value}px`;
+  fit(holder.classList.contains("fit"));
   for (const title of holder.querySelectorAll("svg g > title")) title.remove();
   for (const node of holder.querySelectorAll("[data-node]")) {
     node.setAttribute("tabindex", "0");
@@ -37,6 +35,16 @@ export function show(svg, explained, onDrag) {
   }
   drag = onDrag;
   hide();
+}
+
+// In its own size, or fitted to the width as far as the text stays legible.
+export function fit(is) {
+  holder.classList.toggle("fit", is);
+  const drawn = holder.querySelector("svg");
+  if (!drawn) return;
+  const width = Number(drawn.getAttribute("width"));
+  drawn.style.width = is ? `${1.4 * width}px` : "";
+  drawn.style.minWidth = is ? `${0.72 * width}px` : "";
 }
 
 export const svgText = () => source;
