@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from playwright import sync_api
 
 from tests.serving import Server, serving
 
@@ -22,8 +23,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright isn't installed")
 
 
 @dataclass

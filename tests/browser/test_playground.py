@@ -209,7 +209,7 @@ def test_a_misspelt_operator_is_shown_with_a_suggestion(watched: Watched) -> Non
 def test_an_error_in_json_is_shown_at_its_node(watched: Watched) -> None:
     page = watched.open()
     page.click("#as-json")
-    graph = {
+    graph: dict[str, list[dict[str, object]]] = {
         "nodes": [
             {"id": "a", "op": "input", "value": [1, 2, 3]},
             {"id": "b", "op": "input", "value": [1, 2]},
@@ -277,7 +277,7 @@ def test_a_graph_is_shared_by_its_address(watched: Watched) -> None:
 
 def test_requests_are_copied_for_other_tools(watched: Watched) -> None:
     page = watched.open()
-    copied = {}
+    copied: dict[str, str] = {}
     for kind in ("curl", "python", "json", "code"):
         page.click(f'[data-copy="{kind}"]')
         page.wait_for_function(
