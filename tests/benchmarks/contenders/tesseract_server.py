@@ -26,6 +26,7 @@ def vector_jacobian_product(inputs, vjp_inputs, vjp_outputs, cotangent_vector):
     return {name: slopes[name] * g for name in vjp_inputs}
 """
 folder = tempfile.mkdtemp()
+os.chdir(folder)  # the runtime makes a folder of its own for every request
 path = Path(folder) / "tesseract_api.py"
 path.write_text(API)
 os.environ["TESSERACT_API_PATH"] = str(path)
