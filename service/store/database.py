@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from threading import Lock
 from typing import Any
 
@@ -26,7 +27,6 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.pool import QueuePool
 
 from service.store.canonical import content_id
@@ -63,7 +63,8 @@ class DatabaseStore:
         self._folder = folder
         self._ready = False
         self._preparing = Lock()
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        # Each dialect is a third of SQLAlchemy to load: only the one that is used.
+        dialect = import_module(f"sqlalchemy.dialects.{self._engine.dialect.name}")
         self._insert: Any = dialect.insert
 
     # Graphs.
