@@ -155,7 +155,9 @@ class Settings(BaseSettings):
     )
 
     # Seeing inside.
-    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", description="The least level that is logged."
+    )
     access_log: Literal["all", "errors", "off"] = Field(
         "errors",
         description="Which requests are logged: all, those refused or failed, none.",
@@ -210,3 +212,19 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process, read once."""
     return Settings()
+
+
+def described() -> list[tuple[str, str, str]]:
+    """Of every setting: its variable, its default as it would be written there, its meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, SecretStr):
+            default = default.get_secret_value()
+        if default is None or default == ():
+            default = ""
+        if isinstance(default, bool):
+            default = str(default).lower()
+        variable = "DATABASE_URL" if name == "database_url" else f"GRADIENT_{name.upper()}"
+        rows.append((variable, str(default), field.description or ""))
+    return rows
