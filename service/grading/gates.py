@@ -97,7 +97,9 @@ class Gate:
             part = None if rule is None else rule(ARRAYS, g, y, *inputs, **self.attrs)
             if part is None:
                 continue
-            if raw and self.op.elementwise:
+            if isinstance(part, float) and self.specs[index].shape == ():
+                found[index] = np.float64(part)
+            elif raw and self.op.elementwise:
                 found[index] = np.broadcast_to(part, np.shape(y))
             else:
                 found[index] = unbroadcast(ARRAYS, part, self.specs[index])
