@@ -60,9 +60,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(16 * MiB, ge=1, description="Bytes of a request's body.")
     max_json_depth: int = Field(64, ge=4, description="Nesting of a request's JSON.")
     max_nodes: int = Field(2_000_000, ge=1, description="Nodes of a graph.")
-    max_tensor_elements: int = Field(50_000_000, ge=1, description="Elements of one tensor.")
+    max_tensor_elements: int = Field(20_000_000, ge=1, description="Elements of one tensor.")
     max_total_elements: int = Field(
-        200_000_000,
+        64_000_000,
         ge=1,
         description="Elements of all tensors of a computation together.",
     )
