@@ -27,7 +27,11 @@ def name_of(requirement: str) -> str:
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [("requirements.txt", ["postgres"]), ("requirements-dev.txt", ["postgres", "dev"])],
+    [
+        ("requirements.txt", ["postgres"]),
+        ("requirements-dev.txt", ["postgres", "dev"]),
+        ("requirements-cluster.txt", ["cluster"]),
+    ],
 )
 def test_lock_pins_every_dependency_with_hashes(lock: str, extras: list[str]) -> None:
     wanted = PROJECT["dependencies"] + [
@@ -38,6 +42,27 @@ def test_lock_pins_every_dependency_with_hashes(lock: str, extras: list[str]) ->
     blocks = re.split(r"\n(?=\S)", text.strip())
     assert all("--hash=sha256:" in block for block in blocks)
     assert "://" not in text
+
+
+def versions(lock: str) -> set[tuple[str, str]]:
+    text = (ROOT / lock).read_text()
+    return set(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)", text, re.M))
+
+
+def test_locks_agree() -> None:
+    """What the tests run on is what is shipped."""
+    assert versions("requirements.txt") <= versions("requirements-dev.txt")
+    core, cluster = versions("requirements-dev.txt"), versions("requirements-cluster.txt")
+    shared = {name for name, _ in core} & {name for name, _ in cluster}
+    assert {one for one in cluster if one[0] in shared} <= core
+
+
+def test_the_build_backend_is_pinned_by_hash() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (backend,) = project["build-system"]["requires"]
+    text = (ROOT / "requirements-build.txt").read_text()
+    assert text.startswith(f"{backend} ")
+    assert "--hash=sha256:" in text
 
 
 def test_heavy_libraries_stay_out_of_the_core() -> None:
@@ -65,8 +90,60 @@ def test_dockerfile_runs_as_a_numeric_user_from_a_pinned_base() -> None:
     assert "--require-hashes" in text
 
 
+@pytest.mark.parametrize(
+    ("limit", "stated", "workers"),
+    [
+        ("200000 100000", None, "2"),
+        ("150000 100000", None, "2"),
+        ("50000 100000", None, "1"),
+        ("max 100000", None, "3"),
+        ("900000 100000", None, "3"),
+        (None, None, "3"),
+        ("200000 100000", "7", "7"),
+        ("200000 100000", "", "2"),
+    ],
+)
+def test_the_image_starts_a_worker_for_each_core_it_may_use(
+    tmp_path: Path, limit: str | None, stated: str | None, workers: str
+) -> None:
+    quota = tmp_path / "cpu.max"
+    if limit is not None:
+        quota.write_text(limit + "\n")
+    for name, script in [("nproc", "echo 3"), ("gradient-service", 'echo "$GRADIENT_WORKERS $@"')]:
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CPU_MAX_FILE": str(quota)}
+    if stated is not None:
+        environment["GRADIENT_WORKERS"] = stated
+    done = subprocess.run(
+        [ROOT / "deploy" / "serve"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert done.stdout == f"{workers} serve\n"
+
+
+def test_a_fitting_python_is_asked_for_by_name(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / "venv.sh", tmp_path / "venv"],
+        env={"PATH": "/usr/bin:/bin", "PYTHON": "no-such-python"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Python 3.11 or later" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
 def test_scripts_are_valid_shell() -> None:
-    for script in [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]:
+    scripts = sorted((ROOT / "scripts").glob("*.sh"))
+    for script in [*scripts, ROOT / ".ci" / "run", ROOT / "deploy" / "serve"]:
         done = subprocess.run(["bash", "-n", script], capture_output=True, timeout=20, check=False)
         assert done.returncode == 0, (script, done.stderr)
         assert script.stat().st_mode & 0o111, f"{script} is not executable"
