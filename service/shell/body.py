@@ -15,7 +15,7 @@ from service.shell.admission import Admission
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-DISCARD_SECONDS = 1.0
+DISCARD_SECONDS = 3.0
 """A refused body is read and dropped for so long, so that its sender reads the answer."""
 _CLOSE = (("connection", "close"),)
 
