@@ -2,28 +2,50 @@
 
 One or more assignments make named nodes, the last one is the output; a bare expression
 is a graph of its own. `x = 3` makes an input with a default, as the note's example
-values do; names that are never assigned are inputs without one.
+values do; names that are never assigned are inputs without one. Inside an expression a
+list of numbers is a constant, and a list of nodes is stacked.
 """
 
 from __future__ import annotations
 
 import ast
-import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from service.engine.errors import Fault, GraphError, OperatorError
 from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.literals import (
+    LARGEST_INTEGER,
+    dotted,
+    integer,
+    is_ellipsis,
+    is_none,
+    literal,
+    plain,
+    text,
+)
 from service.engine.registry import REGISTRY, Operator
+from service.engine.spellings import (
+    ARRAYS,
+    CONSTANTS,
+    KEYWORDS,
+    MODULES,
+    NAMES,
+    POSITIONAL,
+    SPREAD,
+)
 
 MAX_LENGTH = 100_000
 MAX_NESTING = 90
 """Brackets deeper than this are refused: Python's own parser allows about two hundred."""
 _MAX_FAULTS = 20
+_MAX_SUGGESTIONS = 5
+"""A suggestion takes milliseconds to find."""
 
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
@@ -51,60 +73,31 @@ _FOLD: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Div: lambda a, b: float(np.float64(a) / np.float64(b)),
     ast.Pow: lambda a, b: float(np.float64(a) ** np.float64(b)),
 }
-_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
-_MODULES = {"math", "np", "numpy", "linalg"}
-_NUMPY = {
-    "transpose": "matrix_transpose",
-    "norm": "vector_norm",
-    "fabs": "abs",
-    "prod": "prod",
-    "swapaxes": "",
-    "clip": "clip",
-    "logaddexp": "",
-}
-"""Spellings of NumPy that mean another name here; empty ones are refused with a hint."""
-_POSITIONAL = {
-    "reshape": ("shape",),
-    "broadcast_to": ("shape",),
-    "sum": ("axis", "keepdims"),
-    "mean": ("axis", "keepdims"),
-    "max": ("axis", "keepdims"),
-    "min": ("axis", "keepdims"),
-    "expand_dims": ("axis",),
-    "squeeze": ("axis",),
-    "softmax": ("axis",),
-    "log_softmax": ("axis",),
-    "clip": ("min", "max"),
-    "take": ("axis",),
-    "permute_dims": ("axes",),
-    "einsum": ("equation",),
-}
-"""Attributes that people write without their names, behind the inputs."""
 _TO_THE_END = 2**31 - 1
 _Value = str | float | bool
 """What an expression comes to: the name of a node, or a literal."""
 
 
-def parse_expression(text: str) -> GraphSpec:
-    """The graph that `text` describes.
+def parse_expression(source: str) -> GraphSpec:
+    """The graph that `source` describes.
 
     Raises GraphError with the faults found: `syntax` with line and column,
-    `unknown_operator` with a suggestion, `attribute`.
+    `unknown_operator` with a suggestion, `arity`, `attribute`.
     """
-    tree = _tree(text)
-    reader = _Reader()
+    tree = _tree(source)
+    reader = _Reader(source)
     reader.read(tree)
     if reader.faults:
         raise GraphError(reader.faults)
     return reader.spec
 
 
-def _tree(text: str) -> ast.Module:
+def _tree(source: str) -> ast.Module:
     """The syntax tree; GraphError where there is none."""
-    if len(text) > MAX_LENGTH:
+    if len(source) > MAX_LENGTH:
         raise _refused(f"source text of more than {MAX_LENGTH} characters")
     depth, deepest = 0, 0
-    for bracket in re.findall(r"[()\[\]]", text):
+    for bracket in re.findall(r"[()\[\]]", source):
         depth += 1 if bracket in "([" else -1
         deepest = max(deepest, depth)
     if deepest > MAX_NESTING:
@@ -112,16 +105,16 @@ def _tree(text: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text, mode="exec")
+            return ast.parse(source, mode="exec")
     except SyntaxError as error:
         raise GraphError(
             [
                 Fault(
                     "syntax",
-                    f"not Python's syntax: {error.msg}",
+                    f"not Python's syntax: {error.msg[:200]}",
                     pointer="/expression",
-                    line=error.lineno,
-                    column=error.offset,
+                    line=error.lineno or 1,
+                    column=max(error.offset or 1, 1),
                 )
             ]
         ) from None
@@ -143,19 +136,20 @@ class _Reader:
     """Turns statements into nodes. The tree is walked with a stack of its own, since a
     long sum is as deep as it is long."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self.lines = None if source.isascii() else re.split(r"\r\n|\r|\n", source)
         self.spec = GraphSpec([], [], [], places={})
         self.faults: list[Fault] = []
-        self.assigned: dict[str, _Value] = {}
-        self.parts: dict[str, list[str]] = {}
+        self.assigned: set[str] = set()
         self.inputs: set[str] = set()
-        self.taken: set[str] = set()
+        self.several: set[str] = set()
+        # Only names that this reader could make up itself need to be known beforehand.
+        names = re.findall(r"\b(?:_[0-9]+|output)\b", unicodedata.normalize("NFKC", source))
+        self.taken = set(names)
+        self.near: dict[str, str | None] = {}
         self.count = 0
 
     def read(self, tree: ast.Module) -> None:
-        for found in ast.walk(tree):
-            if isinstance(found, ast.Name):
-                self.taken.add(found.id)
         last: _Value | None = None
         if not tree.body:
             self.faults.append(
@@ -164,10 +158,14 @@ class _Reader:
         for number, statement in enumerate(tree.body):
             if len(self.faults) >= _MAX_FAULTS:
                 return
+            if isinstance(statement, ast.Import) and _is_usual_import(statement):
+                continue
             try:
                 last = self._statement(statement, number == len(tree.body) - 1)
             except _Unreadable:
                 last = None
+        if last is None and not self.faults:
+            self._fault(tree.body[-1], "syntax", "there is no expression")
         if self.faults or last is None:
             return
         if not isinstance(last, str):
@@ -177,12 +175,18 @@ class _Reader:
     def _fault(
         self, at: ast.AST, code: str, detail: str, hint: str | None = None, op: str | None = None
     ) -> _Unreadable:
-        line = getattr(at, "lineno", 1)
-        column = getattr(at, "col_offset", 0) + 1
+        line, column = self._place(at)
         self.faults.append(
             Fault(code, detail, op=op, pointer="/expression", hint=hint, line=line, column=column)
         )
         return _Unreadable()
+
+    def _place(self, at: ast.AST) -> tuple[int, int]:
+        """Line and column from 1; the syntax tree counts columns in bytes, people don't."""
+        line, column = getattr(at, "lineno", 1), getattr(at, "col_offset", 0)
+        if self.lines is not None and line <= len(self.lines):
+            column = len(self.lines[line - 1].encode()[:column].decode(errors="ignore"))
+        return line, column + 1
 
     def _statement(self, statement: ast.stmt, last: bool) -> _Value:
         if isinstance(statement, ast.Expr):
@@ -209,12 +213,26 @@ class _Reader:
             raise self._fault(statement, "syntax", "one name for each assignment, please")
         target = targets[0]
         if isinstance(target, ast.Tuple) and all(isinstance(t, ast.Name) for t in target.elts):
-            return self._unpack([t.id for t in target.elts if isinstance(t, ast.Name)], value)
+            return self._unpack([t for t in target.elts if isinstance(t, ast.Name)], value)
         if not isinstance(target, ast.Name):
             raise self._fault(target, "syntax", "only a name can be assigned to")
         return self._assign(target, value)
 
     def _assign(self, target: ast.Name, value: ast.expr) -> _Value:
+        name = target.id
+        self._claim(target)
+        given = literal(_unwrapped(value))
+        if given is None:
+            made = self._value(value, name)
+            if isinstance(made, str):
+                if made != name:  # an alias of another node
+                    self._node("identity", [made], {}, value, name)
+                return name
+            given = made  # arithmetic of numbers
+        return self._leaf(name, given, target)
+
+    def _claim(self, target: ast.Name) -> None:
+        """Take a name for a node; each is assigned once, before it is used."""
         name = target.id
         if name in self.assigned or name in self.inputs:
             raise self._fault(
@@ -223,30 +241,22 @@ class _Reader:
                 f"'{name[:64]}' is assigned after it was used or assigned",
                 "give each stage a name of its own",
             )
-        given = _literal(value)
-        if given is not None:
-            self._leaf(name, given, target)
-            self.assigned[name] = name
-            return name
-        made = self._value(value, name)
-        if made != name:  # an alias of another node, or a folded number
-            made = self._node("identity", [made], {}, value, name)
-        self.assigned[name] = made
-        return made
+        self.assigned.add(name)
 
-    def _unpack(self, names: list[str], value: ast.expr) -> _Value:
-        if isinstance(value, ast.Tuple) and len(value.elts) == len(names):
-            results = [
-                self._assign(ast.copy_location(ast.Name(name), value), part)
-                for name, part in zip(names, value.elts, strict=True)
-            ]
-            return results[-1]
+    def _unpack(self, targets: list[ast.Name], value: ast.expr) -> _Value:
+        """Several names for the outputs of one node, or for as many expressions."""
+        if isinstance(value, ast.Tuple) and len(value.elts) == len(targets):
+            pairs = zip(targets, value.elts, strict=True)
+            return [self._assign(target, part) for target, part in pairs][-1]
         made = self._value(value, self._fresh())
         if not isinstance(made, str):
             raise self._fault(value, "syntax", "a number has no parts")
-        for index, name in enumerate(names):
-            self.assigned[name] = self._node("identity", [f"{made}.{index}"], {}, value, name)
-        return self.assigned[names[-1]]
+        if made not in self.several:
+            made = self._emit("unstack", [made], {}, value, None)
+        for index, target in enumerate(targets):
+            self._claim(target)
+            self._node("identity", [f"{made}.{index}"], {}, target, target.id)
+        return targets[-1].id
 
     def _free(self, wanted: str) -> str:
         return wanted if wanted not in self.taken else self._fresh()
@@ -270,19 +280,22 @@ class _Reader:
         if attrs:
             spec.attrs[position] = attrs
         assert spec.places is not None
-        spec.places[position] = (getattr(at, "lineno", 1), getattr(at, "col_offset", 0) + 1)
+        spec.places[position] = self._place(at)
+        if op in REGISTRY and REGISTRY[op].outputs > 1:
+            self.several.add(name)
         return name
 
-    def _leaf(self, name: str, value: Any, at: ast.AST) -> None:
+    def _leaf(
+        self, name: str, value: Any, at: ast.AST, kind: Literal["input", "constant"] = "input"
+    ) -> str:
         position = len(self.spec.ids)
-        self._node("input", [], {}, at, name)
-        self.spec.leaves[position] = Leaf("input", value)
+        self._node(kind, [], {}, at, name)
+        self.spec.leaves[position] = Leaf(kind, value)
+        return name
 
     def _name(self, at: ast.Name) -> _Value:
         name = at.id
-        if name in self.assigned:
-            return self.assigned[name]
-        if name not in self.inputs:
+        if name not in self.assigned and name not in self.inputs:
             self.inputs.add(name)
             self._leaf(name, None, at)
         return name
@@ -291,22 +304,39 @@ class _Reader:
         """What an expression comes to; its outermost node is called `name`.
 
         Depth first with an explicit stack: a frame is an expression, its operands still
-        to be read, and the values of those read.
+        to be read (the next one last), and the values of those read. A part that cannot be
+        read has the value None, and its neighbours are looked at all the same.
         """
-        stack: list[tuple[ast.expr, list[ast.expr], list[_Value]]] = [
-            (root, self._operands(root), [])
-        ]
+        whole: list[_Value | None] = []
+        stack: list[tuple[ast.expr, list[ast.expr], list[_Value | None]]] = [(root, [root], whole)]
         while True:
             expression, rest, values = stack[-1]
+            if len(self.faults) >= _MAX_FAULTS:
+                raise _Unreadable
             if rest:
-                operand = rest.pop(0)
-                stack.append((operand, self._operands(operand), []))
+                operand = _unwrapped(rest.pop())
+                try:
+                    stack.append((operand, self._operands(operand)[::-1], []))
+                except _Unreadable:
+                    values.append(None)
                 continue
             stack.pop()
-            value = self._combine(expression, values, None if stack else name)
             if not stack:
-                return value
-            stack[-1][2].append(value)
+                break
+            stack[-1][2].append(self._read(expression, values, name if len(stack) == 1 else None))
+        if whole[0] is None:
+            raise _Unreadable
+        return whole[0]
+
+    def _read(self, at: ast.expr, values: list[_Value | None], name: str | None) -> _Value | None:
+        """What an expression comes to whose operands came to `values`; None on a fault."""
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            return None
+        try:
+            return self._combine(at, known, name)
+        except _Unreadable:
+            return None
 
     def _operands(self, at: ast.expr) -> list[ast.expr]:
         """The parts of an expression that are nodes of the graph themselves."""
@@ -325,10 +355,10 @@ class _Reader:
                 return [at.test, at.body, at.orelse]
             case ast.Subscript():
                 return [at.value]
-            case ast.Attribute() if _dotted(at) is None:
-                return [at.value]
             case ast.Attribute():
-                return []
+                return [] if dotted(at) is not None else [at.value]
+            case ast.List():
+                return [] if literal(at) is not None else list(at.elts)
             case ast.Call():
                 return self._call_operands(at)
             case _:
@@ -357,6 +387,10 @@ class _Reader:
                 return self._attribute(at, values, name)
             case ast.Call():
                 return self._call(at, values, name)
+            case ast.List() if values or not at.elts:
+                return self._emit("stack", values, {}, at, name)
+            case ast.List():
+                return self._leaf(name or self._fresh(), literal(at), at, "constant")
         raise AssertionError("operands were taken of it")
 
     def _emit(
@@ -414,9 +448,8 @@ class _Reader:
 
     def _attribute(self, at: ast.Attribute, values: list[_Value], name: str | None) -> _Value:
         if not values:  # math.pi and the like
-            assert _dotted(at) is not None
-            if at.attr in _CONSTANTS:
-                return _CONSTANTS[at.attr]
+            if at.attr in CONSTANTS:
+                return CONSTANTS[at.attr]
             raise self._fault(at, "syntax", f"no constant '{at.attr[:64]}'", "pi, e, inf or nan")
         if at.attr == "T":
             return self._emit("matrix_transpose", values, {}, at, name)
@@ -428,17 +461,19 @@ class _Reader:
         """An index or slices: `slice`, then the axes of plain indices squeezed away."""
         if not isinstance(value, str):
             raise self._fault(at, "syntax", "a number has no elements")
+        if value in self.several and (place := integer(at.slice)) is not None and place >= 0:
+            return f"{value}.{place}"
         parts = list(at.slice.elts) if isinstance(at.slice, ast.Tuple) else [at.slice]
         starts, stops, axes, steps, dropped, added = [], [], [], [], [], []
-        dots = next((i for i, p in enumerate(parts) if _is_ellipsis(p)), None)
-        axis, place = 0, 0
+        dots = next((i for i, p in enumerate(parts) if is_ellipsis(p)), None)
+        axis, place = 0, 0  # of the value, and of the result
         if dots is not None:
-            behind = sum(not _is_none(p) for p in parts[dots + 1 :])
+            behind = sum(not is_none(p) for p in parts[dots + 1 :])
         for index, part in enumerate(parts):
             if index == dots:
                 axis, place = -behind, -behind
                 continue
-            if _is_none(part):
+            if is_none(part):
                 added.append(place)
                 place += 1
                 continue
@@ -477,9 +512,9 @@ class _Reader:
         return value
 
     def _integer(self, at: ast.expr) -> int:
-        value = _literal(at)
-        if isinstance(value, float) and value.is_integer() and abs(value) < 2**31:
-            return int(value)
+        value = integer(at)
+        if value is not None and abs(value) < _TO_THE_END:
+            return value
         raise self._fault(
             at, "syntax", "an index is a plain integer here", "use take(x, indices) for others"
         )
@@ -490,68 +525,89 @@ class _Reader:
         if isinstance(called, ast.Name):
             return called.id, None
         if isinstance(called, ast.Attribute):
-            return called.attr, (None if _dotted(called) is not None else called.value)
+            return called.attr, (None if dotted(called) is not None else called.value)
         raise self._fault(at, "syntax", "only a named function can be called")
 
     def _operator(self, at: ast.Call) -> Operator:
-        called, _ = self._function(at)
-        found = _NUMPY.get(called, called) if not isinstance(at.func, ast.Name) else called
-        if called == "transpose" and isinstance(at.func, ast.Name):
-            found = "matrix_transpose"
-        if found not in REGISTRY or REGISTRY[found].group == "leaf":
-            near = REGISTRY.suggest(called)
-            raise self._fault(
-                at,
-                "unknown_operator",
-                f"no operator '{called[:64]}'",
-                f"did you mean '{near}'?" if near else "GET /v1/operators lists them all",
-                called[:64],
-            )
-        return REGISTRY[found]
+        called, owner = self._function(at)
+        found = called if isinstance(at.func, ast.Name) else NAMES.get(called, called)
+        if found == "transpose" and len(at.args) + len(at.keywords) + (owner is not None) > 1:
+            found = "permute_dims"
+        if found in REGISTRY and REGISTRY[found].group != "leaf":
+            return REGISTRY[found]
+        if called not in self.near and len(self.near) < _MAX_SUGGESTIONS:
+            self.near[called] = REGISTRY.suggest(called)
+        near = self.near.get(called)
+        raise self._fault(
+            at,
+            "unknown_operator",
+            f"no operator '{called[:64]}'",
+            f"did you mean '{near}'?" if near else "GET /v1/operators lists them all",
+            called[:64],
+        )
 
     def _arguments(self, at: ast.Call) -> tuple[Operator, list[ast.expr], dict[str, ast.expr]]:
         """Operator, input expressions, and attribute expressions by name."""
         op = self._operator(at)
-        _, owner = self._function(at)
+        called, owner = self._function(at)
         given = ([owner] if owner is not None else []) + list(at.args)
         attributes: dict[str, ast.expr] = {}
         for keyword in at.keywords:
             if keyword.arg is None:
                 raise self._fault(at, "syntax", "** is not read")
-            attributes[keyword.arg] = keyword.value
+            name = keyword.arg
+            if name not in op.attributes:
+                name = KEYWORDS.get(name, name)
+            if name in attributes:
+                raise self._fault(at, "attribute", f"'{name[:64]}' is given twice", op=op.name)
+            attributes[name] = keyword.value
         if any(isinstance(one, ast.Starred) for one in given):
             raise self._fault(at, "syntax", "* is not read")
-        if op.name == "einsum" and given and _text(given[0]) is not None:
+        if op.name == "einsum" and given and text(given[0]) is not None:
             attributes["equation"] = given.pop(0)
-        listed = given[0] if given and (op.variadic or op.gate) else None
-        if isinstance(listed, ast.List | ast.Tuple):
-            if given[1:]:
-                attributes.setdefault("axis", given[1])
-            given = list(listed.elts)
-        inputs = given
-        if (
-            op.gate
-            and len(given) == 2
-            and _is_axis(given[1])
-            and _literal(given[0]) is None
-            and isinstance(at.func, ast.Attribute)
-        ):
-            inputs, attributes["axis"] = given[:1], given[1]
-        elif not op.variadic and not op.gate:
+        if called in ("ravel", "flatten"):
+            attributes["shape"] = ast.copy_location(ast.Constant(-1), at)
+        inputs, behind = self._split(op, given, isinstance(at.func, ast.Name))
+        if op.name in SPREAD and len(behind) > 1:
+            behind = [ast.copy_location(ast.List(behind, ast.Load()), behind[0])]
+        order = POSITIONAL.get(op.name, ("axis",) if op.variadic else ())
+        names = [name for name in order if name not in attributes]
+        if len(behind) > len(names):
             most = len(op.inputs)
-            inputs, behind = given[:most], given[most:]
-            names = [n for n in _POSITIONAL.get(op.name, ()) if n not in attributes]
-            if op.name in ("reshape", "broadcast_to", "permute_dims") and len(behind) > 1:
-                behind = [ast.copy_location(ast.Tuple(behind, ast.Load()), behind[0])]
-            if len(behind) > len(names):
+            raise self._fault(
+                at,
+                "arity",
+                f"{op.name} takes {most} input{'s' if most != 1 else ''}, here {len(given)}",
+                op=op.name,
+            )
+        attributes.update(zip(names, behind, strict=False))
+        if called == "norm" and op.name == "vector_norm" and not isinstance(at.func, ast.Name):
+            kind = attributes.get("ord")
+            if kind is not None and not is_none(kind) and "axis" not in attributes:
                 raise self._fault(
                     at,
-                    "arity",
-                    f"{op.name} takes {most} input{'s' if most != 1 else ''}, here {len(given)}",
-                    op=op.name,
+                    "attribute",
+                    "whether this is the norm of a vector or of a matrix depends on the shape",
+                    "use vector_norm(x, ord=…) or matrix_norm(x, ord=…)",
+                    op.name,
                 )
-            attributes.update(zip(names, behind, strict=False))
         return op, inputs, attributes
+
+    def _split(
+        self, op: Operator, given: list[ast.expr], builtin: bool
+    ) -> tuple[list[ast.expr], list[ast.expr]]:
+        """Positional arguments as inputs and the attributes behind them.
+
+        `max` is the gate when it is Python's own (`builtin`); np.max(x, 0) and x.max(0)
+        take an axis.
+        """
+        if op.variadic or op.gate:
+            if given and isinstance(given[0], ast.List | ast.Tuple):
+                return list(given[0].elts), given[1:]
+            if op.gate and not builtin and len(given) == 2 and integer(given[1]) is not None:
+                return given[:1], given[1:]
+            return given, []
+        return given[: len(op.inputs)], given[len(op.inputs) :]
 
     def _call_operands(self, at: ast.Call) -> list[ast.expr]:
         return self._arguments(at)[1]
@@ -563,6 +619,12 @@ class _Reader:
         attrs: dict[str, Any] = {}
         for attribute, expression in attributes.items():
             attrs[attribute] = self._attribute_value(expression, attribute, op)
+        if op.name == "tensordot" and isinstance(attrs.get("axes"), list):
+            pair = attrs["axes"]
+            if len(pair) == 2:
+                del attrs["axes"]
+                pair = [[one] if isinstance(one, int) else one for one in pair]
+                attrs["axes_a"], attrs["axes_b"] = pair
         try:
             op.attrs(attrs)
         except OperatorError as error:
@@ -574,12 +636,18 @@ class _Reader:
     def _attribute_value(self, at: ast.expr, name: str, op: Operator) -> Any:
         if isinstance(at, ast.Constant) and (at.value is None or isinstance(at.value, bool | str)):
             return at.value
-        value = _plain(at)
+        value = plain(at)
         if value is None:
             raise self._fault(
                 at, "attribute", f"the attribute '{name[:64]}' must be a literal", op=op.name
             )
-        return value
+        parts = value if isinstance(value, list) else [value]
+        if any(isinstance(one, int) and abs(one) > LARGEST_INTEGER for one in parts):
+            raise self._fault(
+                at, "attribute", f"the attribute '{name[:64]}' is too large", op=op.name
+            )
+        known = op.attributes.get(name)
+        return parts if known is not None and known.kind == "ints" else value
 
 
 def _word(at: ast.AST) -> str:
@@ -594,6 +662,7 @@ def _word(at: ast.AST) -> str:
         "Import": "an import",
         "ImportFrom": "an import",
         "If": "an if statement",
+        "Return": "a return",
         "AugAssign": "an assignment in place",
         "List": "a list",
         "Tuple": "a tuple",
@@ -605,72 +674,24 @@ def _word(at: ast.AST) -> str:
     return names.get(type(at).__name__, type(at).__name__)
 
 
-def _dotted(at: ast.Attribute) -> str | None:
-    """The module path in front of an attribute (`np.linalg`), if it is one we accept."""
-    owner = at.value
-    while isinstance(owner, ast.Attribute) and owner.attr in _MODULES:
-        owner = owner.value
-    return owner.id if isinstance(owner, ast.Name) and owner.id in _MODULES else None
+def _unwrapped(at: ast.expr) -> ast.expr:
+    """What stands inside of np.array(…)."""
+    while (
+        isinstance(at, ast.Call)
+        and isinstance(at.func, ast.Attribute)
+        and at.func.attr in ARRAYS
+        and dotted(at.func) is not None
+        and len(at.args) == 1
+        and not at.keywords
+        and not isinstance(at.args[0], ast.Starred)
+    ):
+        at = at.args[0]
+    return at
 
 
-def _plain(at: ast.expr) -> Any:
-    """A literal number, or list or tuple of such, with integers kept; None for anything else."""
-    sign = 1
-    while isinstance(at, ast.UnaryOp) and isinstance(at.op, ast.USub | ast.UAdd):
-        sign = -sign if isinstance(at.op, ast.USub) else sign
-        at = at.operand
-    if isinstance(at, ast.Constant) and isinstance(at.value, int | float):
-        return at.value if isinstance(at.value, bool) else sign * at.value
-    if isinstance(at, ast.Attribute) and _dotted(at) and at.attr == "inf":
-        return "inf" if sign > 0 else "-inf"
-    if isinstance(at, ast.List | ast.Tuple):
-        parts = [_plain(part) for part in at.elts]
-        return None if any(part is None for part in parts) else parts
-    return None
-
-
-def _literal(at: ast.expr) -> Any:
-    """A float, bool, or array for a literal value; None for anything else."""
-    value = _plain(at)
-    if isinstance(value, bool):
-        return value
-    try:
-        if isinstance(value, int | float):
-            return float(value)
-        if isinstance(value, list):
-            flat = _flat_kinds(value)
-            return np.asarray(value, bool if flat == {bool} else float) if flat else None
-    except (ValueError, OverflowError):
-        return None
-    return None
-
-
-def _flat_kinds(value: list[Any]) -> set[type]:
-    kinds: set[type] = set()
-    stack: list[Any] = [value]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, list):
-            stack.extend(one)
-        else:
-            kinds.add(type(one))
-    return kinds
-
-
-def _text(at: ast.expr) -> str | None:
-    return at.value if isinstance(at, ast.Constant) and isinstance(at.value, str) else None
-
-
-def _is_none(at: ast.expr) -> bool:
-    return (isinstance(at, ast.Constant) and at.value is None) or (
-        isinstance(at, ast.Attribute) and at.attr == "newaxis"
+def _is_usual_import(at: ast.Import) -> bool:
+    """Whether this is the import of a module whose name may stand in front of a function."""
+    return all(
+        name.name in ("math", "numpy") and (name.asname or name.name) in MODULES
+        for name in at.names
     )
-
-
-def _is_ellipsis(at: ast.expr) -> bool:
-    return isinstance(at, ast.Constant) and at.value is ...
-
-
-def _is_axis(at: ast.expr) -> bool:
-    value = _plain(at)
-    return isinstance(value, int) and not isinstance(value, bool)

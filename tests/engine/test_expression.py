@@ -58,6 +58,7 @@ def test_the_notes_neuron_with_lists_and_subscripts() -> None:
 
 
 A = np.arange(6.0).reshape(2, 3)
+T = np.arange(24.0).reshape(2, 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,28 @@ A = np.arange(6.0).reshape(2, 3)
         ("a[:, ::-1]", {"a": A}, A[:, ::-1]),
         ("a[:, None, 0]", {"a": A}, A[:, None, 0]),
         ("a[0, ::2]", {"a": A}, A[0, ::2]),
+        ("np.array([s, 2 * s]) @ [1, 10]", {"s": 1.5}, 31.5),
+        ("[[s, 1], [0, s]]", {"s": 1.5}, [[1.5, 1], [0, 1.5]]),
+        ("sum([s, s, 1])", {"s": 1.5}, 4.0),
+        ("a.T.ravel() + a.flatten()", {"a": A}, A.T.ravel() + A.ravel()),
+        ("a.reshape(-1)", {"a": A}, A.reshape(-1)),
+        ("np.transpose(t, (2, 0, 1))", {"t": T}, T.transpose(2, 0, 1)),
+        ("t.transpose(2, 0, 1)", {"t": T}, T.transpose(2, 0, 1)),
+        ("np.std(a, 0, ddof=1)", {"a": A}, A.std(0, ddof=1)),
+        ("np.cumsum(a, 1)", {"a": A}, A.cumsum(1)),
+        ("np.argmax(a, 1)", {"a": A}, A.argmax(1)),
+        ("np.roll(a, 1, 1)", {"a": A}, np.roll(A, 1, 1)),
+        ("np.tile(a, (2, 1))", {"a": A}, np.tile(A, (2, 1))),
+        ("np.moveaxis(t, 0, 1)", {"t": T}, np.moveaxis(T, 0, 1)),
+        ("np.take(a, [0, 2], 1)", {"a": A}, A.take([0, 2], 1)),
+        ("np.tensordot(a, t, axes=([0], [0]))", {"a": A, "t": T}, np.tensordot(A, T, ([0], [0]))),
+        ("np.linalg.norm(a, 1, 0)", {"a": A}, np.linalg.norm(A, 1, 0)),
+        ("np.clip(a, a_min=1, a_max=3)", {"a": A}, A.clip(1, 3)),
+        ("np.split(a, 3, axis=1)[2]", {"a": A}, A[:, 2:]),
+        ("p = split(a, sections=2)\ny = p[0] - p[1]", {"a": A}, A[:1] - A[1:]),
+        ("u, v = a\ny = u - v", {"a": A}, A[0] - A[1]),
+        ("u, v = 2, 3\ny = u * v", {}, 6.0),
+        ("import numpy as np\ny = np.exp(x)", {"x": 0.0}, 1.0),
         ("math.pi * x + np.e", {"x": 1.0}, np.pi + np.e),
         ("u, v = split(a, axis=1, sizes=[1, 2])\ny = u * v", {"a": A}, A[:, :1] * A[:, 1:]),
         ("x", {"x": 2.0}, 2.0),
@@ -141,7 +164,16 @@ def test_intermediates_do_not_take_a_users_name() -> None:
         ("-" * 90_000 + "x", "syntax", 1, 1),
         ("+".join(["x"] * 40_000), "syntax", 1, 1),
         ("x" * 200_000, "syntax", 1, 1),
-        ("\x00", "syntax", None, None),
+        ("\x00", "syntax", 1, 1),
+        ("π * foo(x)", "unknown_operator", 1, 5),
+        ("sum(x, axis=0x" + "f" * 9_000 + ")", "attribute", 1, 13),
+        ("sum(x, axis=0, axis=1)", "attribute", 1, 1),
+        ("np.linalg.norm(x, 1)", "attribute", 1, 1),
+        ("a, a = split(x, sections=2)", "syntax", 1, 4),
+        ("import numpy as os", "syntax", 1, 1),
+        ("import numpy as np", "syntax", 1, 1),
+        ("x" + ".linalg" * 2_500, "syntax", 1, 1),
+        (",".join(["a"] * 40_000) + " = x", "syntax", 1, 3),
     ],
 )
 def test_refusal_names_code_and_place(
@@ -160,8 +192,42 @@ def test_refusal_names_code_and_place(
 
 def test_every_fault_of_a_text_is_listed() -> None:
     with pytest.raises(GraphError) as caught:
-        parse_expression("a = foo(x)\nb = bar(x)\nc = x + 1")
-    assert [f.line for f in caught.value.faults] == [1, 2]
+        parse_expression("a = foo(x) + bar(y) * 2\nb = a.shape\nc = a + 1\nd = exp(x, z, c)")
+    assert [(f.code, f.line) for f in caught.value.faults] == [
+        ("unknown_operator", 1),
+        ("unknown_operator", 1),
+        ("syntax", 2),
+        ("arity", 4),
+    ]
+
+
+def test_faults_of_a_hostile_text_are_bounded() -> None:
+    with pytest.raises(GraphError) as caught:
+        parse_expression("concat([" + ",".join(f"foo{i}(x)" for i in range(8_000)) + "])")
+    assert len(caught.value.faults) == 20
+
+
+def test_work_grows_with_the_length_of_a_text_only() -> None:
+    def seconds(terms: int) -> float:
+        started = time.process_time()
+        parse_expression("concat([" + ",".join(["x"] * terms) + "])")
+        return time.process_time() - started
+
+    short = min(seconds(5_000) for _ in range(3))
+    assert seconds(40_000) < 8 * short * 4
+
+
+def test_arithmetic_of_numbers_is_an_input_like_a_number() -> None:
+    spec = parse_expression("c = 1 / 4\ny = c * x")
+    assert [(spec.ops[i], leaf.kind, leaf.value) for i, leaf in spec.leaves.items()] == [
+        ("input", "input", 0.25),
+        ("input", "input", None),
+    ]
+
+
+def test_numbers_inside_of_an_expression_have_no_gradient() -> None:
+    graph = resolve(parse_expression("y = sum([1, 2] * x) + 3"))
+    assert set(gradient(graph.program({"x": 1.0}), {"x": 1.0}).gradients) == {"x"}
 
 
 def test_power_towers_are_folded_in_floats() -> None:

@@ -131,7 +131,8 @@ def sum_to(x: Any, *, shape: Shape) -> Any:
     shape = tuple(shape)
     if x.shape == shape:
         return x
-    return np.reshape(np.sum(x, axis=_summed_axes(x.shape, shape)), shape)
+    dtype = None if x.dtype.kind == "b" else x.dtype  # NumPy sums int32 as int64
+    return np.reshape(np.sum(x, axis=_summed_axes(x.shape, shape), dtype=dtype), shape)
 
 
 def _sum_to_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
@@ -203,7 +204,11 @@ def _squeeze_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
         axes = [checked_axis(one, x.ndim) for one in ((axis,) if isinstance(axis, int) else axis)]
     for one in axes:
         if x.shape[one] != 1:
-            raise OperatorError(f"axis {one} of {x.shape} has not size 1", shapes=(x.shape,))
+            raise OperatorError(
+                f"axis {one} of {x.shape} has not size 1",
+                shapes=(x.shape,),
+                hint="is the index out of range?" if x.shape[one] == 0 else None,
+            )
     return TensorSpec(tuple(size for i, size in enumerate(x.shape) if i not in axes), x.dtype)
 
 
@@ -400,6 +405,27 @@ def _pad_widths(pads: Shape, ndim: int) -> list[tuple[int, int]]:
     return list(zip(pads[:ndim], pads[ndim:], strict=True))
 
 
+def _pad_infer(x: TensorSpec, *, pads: Shape, value: float) -> TensorSpec:
+    if not x.floating and (not math.isfinite(value) or np.array(value).astype(x.dtype) != value):
+        raise OperatorError(
+            f"a tensor of dtype {x.dtype} can't hold the value {value}", code="attribute"
+        )
+    widths = zip(x.shape, _pad_widths(pads, x.ndim), strict=True)
+    return TensorSpec(tuple(low + size + high for size, (low, high) in widths), x.dtype)
+
+
+def _pad(x: Any, *, pads: Shape, value: float) -> Any:
+    # np.pad takes no list of no axes.
+    return np.pad(x, _pad_widths(pads, np.ndim(x)), constant_values=value) if pads else x
+
+
+def _pad_code(x: str, *, pads: Shape, value: float) -> str:
+    if not pads:
+        return x
+    number = repr(value) if math.isfinite(value) else f"float('{value}')"
+    return f"np.pad({x}, {_pad_widths(pads, len(pads) // 2)}, constant_values={number})"
+
+
 REGISTRY.register(
     Operator(
         name="pad",
@@ -409,19 +435,9 @@ REGISTRY.register(
         group="shape",
         inputs=("x",),
         summary="The tensor with a margin of one value around it.",
-        infer=lambda x, *, pads, value: TensorSpec(
-            tuple(
-                low + size + high
-                for size, (low, high) in zip(x.shape, _pad_widths(pads, x.ndim), strict=True)
-            ),
-            x.dtype,
-        ),
-        forward=lambda x, *, pads, value: np.pad(
-            x, _pad_widths(pads, np.ndim(x)), constant_values=value
-        ),
-        code=lambda x, *, pads, value: (
-            f"np.pad({x}, {_pad_widths(pads, len(pads) // 2)}, constant_values={value})"
-        ),
+        infer=_pad_infer,
+        forward=_pad,
+        code=_pad_code,
         vjp=(
             lambda xp, g, y, x, pads, value: xp.slice(
                 g,
