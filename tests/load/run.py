@@ -57,13 +57,13 @@ class Figures:
         ordered = sorted(self.health)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
-    def faults(self, *, memory: bool = True) -> list[str]:
-        """What did not hold."""
+    def faults(self, *, memory: bool = True, health: float = HEALTH_SECONDS) -> list[str]:
+        """What did not hold; `health` is the time in which /healthz must answer."""
         found = [f"wrong: {text}" for text in self.wrong[:5]]
         found += [f"lost: {text}" for text in self.lost[:5]]
         found += [f"healthz: {text}" for text in self.health_failures[:5]]
         found += [f"status {status}" for status in self.statuses if status in {500, 502}]
-        if self.percentile(0.99) > HEALTH_SECONDS:
+        if self.percentile(0.99) > health:
             found.append(f"healthz p99 {self.percentile(0.99) * 1000:.1f} ms")
         if memory and self.growth > GROWTH:
             found.append(f"memory grew by {100 * (self.growth - 1):.1f} %")

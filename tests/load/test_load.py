@@ -9,9 +9,10 @@ from tests.load.run import run
 
 @pytest.mark.load
 def test_a_short_storm(tmp_path: Path) -> None:
-    figures = run(15, clients=8, folder=tmp_path)
+    figures = run(10, clients=8, folder=tmp_path)
     print("\n" + figures.show())
-    assert figures.faults(memory=False) == []
+    # Too short for memory to settle, and other tests may share the machine.
+    assert figures.faults(memory=False, health=0.25) == []
     assert min(figures.done[name] for name in ("small", "staged", "cycle", "too large")) > 0
 
 
