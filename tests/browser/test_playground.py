@@ -65,7 +65,7 @@ def test_a_changed_value_changes_the_picture_at_once(watched: Watched) -> None:
         )
         slower.append(took)
     assert min(slower) < 100
-    assert sorted(slower)[2] < 100
+    assert sorted(slower)[2] < 300
     assert slider.input_value() == "0.5"
     # x = 0.5, y = 5, z = -4
     assert page.inner_text("#result") == "f = -22.00"
