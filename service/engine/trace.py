@@ -23,6 +23,26 @@ _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
 _MULTIPLY, _NEGATIVE = REGISTRY["multiply"], REGISTRY["negative"]
 _ADD, _SUBTRACT = REGISTRY["add"], REGISTRY["subtract"]
 
+_CAST, _POW = REGISTRY["cast"], REGISTRY["pow"]
+
+_NUMERIC = frozenset(
+    op
+    for op in REGISTRY
+    if op.group in ("unary", "activation", "arithmetic") or op.name in ("softmax", "log_softmax")
+)
+"""Operators that compute with truth values as the numbers 0 and 1, of floating dtype.
+
+NumPy refuses some of these and gives half floats or bytes for others.
+"""
+_FLOATING = frozenset(
+    REGISTRY[name]
+    for name in (
+        *("inv", "solve", "cofactor", "det", "slogdet", "cholesky", "eigh", "svd", "qr"),
+        *("pow", "clip"),
+    )
+)
+"""Operators that compute with integers, too, as floating numbers."""
+
 
 class Traced:
     """A tensor that stands for the result of a step: a shape and dtype, but no values."""
@@ -160,6 +180,8 @@ class Builder:
             None,
         )
         traced = tuple(x if isinstance(x, Traced) else self.literal(x, like) for x in inputs)
+        if op in _NUMERIC or op in _FLOATING:
+            traced = self._numbers(op, traced, like)
         specs = tuple(x.spec for x in traced)
         inferred = op.infer(*specs, **full)
         if op.expand is not None:
@@ -169,6 +191,23 @@ class Builder:
             if shorter is not None:
                 return shorter
         return self.opaque(op, traced, full, inferred)
+
+    def _numbers(
+        self, op: Operator, inputs: tuple[Traced, ...], like: str | None
+    ) -> tuple[Traced, ...]:
+        """The inputs, with truth values, or all that isn't floating, cast to a floating dtype."""
+        if op in _FLOATING:
+            change = [not x.spec.floating for x in inputs]
+        elif like is None:
+            change = [x.dtype == "bool" for x in inputs]
+        else:
+            return inputs  # NumPy's promotion does the same, without a copy
+        if op is _POW and like is not None:
+            return inputs
+        return tuple(
+            self.emit(_CAST, (x,), {"dtype": like or self.dtype}) if wanted else x
+            for x, wanted in zip(inputs, change, strict=True)
+        )
 
     def _shorter(self, op: Operator, inputs: tuple[Traced, ...], result: Any) -> Traced | None:
         """A shorter way to exactly the same bits: x * 1, -(-x) and a + (-b)."""

@@ -24,6 +24,8 @@ def describe(document: dict[str, Any], endpoints: Iterable[Endpoint]) -> None:
     for endpoint in described:
         wanted.append((request_model(endpoint.request), "validation"))
         wanted.append((endpoint.response, "validation"))
+        if hasattr(endpoint, "refusal"):
+            wanted.append((endpoint.refusal, "validation"))
     _, definitions = models_json_schema(wanted, ref_template=REFERENCE + "{model}")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(with_components(definitions.get("$defs", {})))
@@ -32,6 +34,17 @@ def describe(document: dict[str, Any], endpoints: Iterable[Endpoint]) -> None:
     for endpoint in described:
         paths.setdefault(endpoint.path, {})["post"] = _operation(endpoint)
     document["paths"] = _gathered(paths, schemas)
+
+
+def own_refusals(schema: dict[str, Any]) -> dict[str, Any]:
+    """The refusals of an endpoint that gives them a protocol's own form, as `schema` says.
+
+    What is refused before the endpoint is known has a problem document there, too.
+    """
+    answers = responses(400, 404, 408, 413, 415, 422, 500, 503, 504)
+    for answer in answers.values():
+        answer["content"]["application/json"] = {"schema": schema}
+    return {str(status): answer for status, answer in answers.items()}
 
 
 def _gathered(value: Any, schemas: dict[str, Any]) -> Any:
@@ -62,7 +75,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
             },
         }
     }
-    answers.update({str(status): answer for status, answer in responses(404).items()})
+    if hasattr(endpoint, "refusal"):
+        answers.update(own_refusals({"$ref": REFERENCE + endpoint.refusal.__name__}))
+    else:
+        answers.update({str(status): answer for status, answer in responses(404).items()})
     return {
         "tags": ["compute"],
         "operationId": endpoint.name.replace("-", "_"),

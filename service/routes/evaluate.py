@@ -15,6 +15,7 @@ from service.engine.errors import Cancelled, Fault, GraphError
 from service.errors import problem
 from service.grading.report import WORDS, explain, label, shown
 from service.grading.submission import read_submission
+from service.routes._describe import own_refusals
 from service.routes._endpoint import Cost, Work
 from service.routes._grading import find_truth, graded
 from service.schemas.answers import encode
@@ -193,9 +194,28 @@ endpoints = (ENDPOINT,)
 router = APIRouter(tags=["grading"])
 
 
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    **own_refusals(
+        {
+            "type": "object",
+            "description": "A refusal as the µEd API has it.",
+            "required": ["title", "message", "code"],
+            "properties": {
+                "title": {"type": "string"},
+                "message": {"type": "string"},
+                "code": {"type": "string"},
+                "trace": {"type": "string"},
+                "details": {"type": "object"},
+            },
+        }
+    )
+}
+
+
 @router.post(
     "/evaluate",
     summary="Grade a submission (µEd API)",
+    responses=_REFUSALS,
     openapi_extra={
         "requestBody": {
             "required": True,

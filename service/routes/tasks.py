@@ -97,8 +97,9 @@ def keep_task(body: bytes, task_id: str | None, context: Context, store: Store) 
     task = strict_json(body, context.max_depth)
     if not isinstance(task, dict):
         raise fault("invalid_request", "a task is a JSON object", pointer="#")
+    named = "id" in task or task_id is not None
     given = task.pop("id", task_id)
-    if given is not None and (not isinstance(given, str) or not (is_name(given) or is_id(given))):
+    if named and (not isinstance(given, str) or not (is_name(given) or is_id(given))):
         raise fault("invalid_request", "an id has letters, digits, '.', '_', '-'", pointer="#/id")
     if task_id is not None and given != task_id:
         raise fault("invalid_request", "the id is another one than the path's", pointer="#/id")

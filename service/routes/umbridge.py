@@ -216,6 +216,7 @@ class Protocol:
     response: type[BaseModel]
     description: str = "UM-Bridge 1.0; errors are in that protocol's form."
     examples: tuple[str, ...] = ()
+    refusal: type[BaseModel] = documents.UmbridgeRefusal
 
     @property
     def name(self) -> str:

@@ -86,3 +86,16 @@ class UmbridgeOutput(BaseModel):
     """A vector."""
 
     output: Vector
+
+
+class UmbridgeFault(BaseModel):
+    """What kind of error it is, and what is wrong."""
+
+    type: str
+    message: str
+
+
+class UmbridgeRefusal(BaseModel):
+    """An error in the protocol's form."""
+
+    error: UmbridgeFault

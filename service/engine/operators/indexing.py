@@ -70,7 +70,7 @@ REGISTRY.register(
         formula="x[start:stop:step, ...]",
         gradient_formula="dx = g in its place, zeros around",
         pattern="router",
-        code=lambda x, **attrs: f"{x}[{_written(**attrs)}]",
+        code=lambda x, **attrs: f"{x}[{_written(**attrs) or '...'}]",
         domain=Domain(
             examples=(
                 Example(((5, 4),), {"starts": [1], "stops": [4]}),

@@ -177,7 +177,7 @@ def _or_nan(function: Callable[..., Any], *matrices: Any) -> Any:
         pass
     lead = np.broadcast_shapes(*(m.shape[:-2] for m in matrices))
     if not lead:
-        return np.full(function(*(_harmless(m) for m in matrices)).shape, np.nan, matrices[0].dtype)
+        return np.full_like(function(*(_harmless(m) for m in matrices)), np.nan)
     stacks = [np.broadcast_to(m, (*lead, *m.shape[-2:])) for m in matrices]
     parts = [_or_nan(function, *(s[place] for s in stacks)) for place in np.ndindex(lead)]
     return np.reshape(np.stack(parts), (*lead, *parts[0].shape))

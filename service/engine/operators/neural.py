@@ -344,6 +344,8 @@ def _pool_windows(
 def _max_pool(
     xp: Any, x: Any, *, kernel_shape: Shape, strides: Any, pads: Any, dilations: Any
 ) -> Any:
+    if not str(x.dtype).startswith("float"):
+        x = xp.cast(x, dtype="float64")  # a margin of -inf wants one
     seen = _pool_windows(xp, x, tuple(kernel_shape), strides, pads, dilations, -math.inf)
     first = xp.argmax(seen, axis=2, keepdims=True)
     return xp.squeeze(xp.take_along_axis(seen, first, axis=2), axis=2)
