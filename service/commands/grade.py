@@ -55,8 +55,16 @@ def command(
             help="Exit with 3 when a score is a smaller share of the points than this.",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes; by itself one per core from 500 submissions on."),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", help="The address of a Ray cluster: auto, ray://HOST:PORT, local."),
+    ] = None,
 ) -> None:
-    """Grade submissions for a task, in this process.
+    """Grade submissions for a task, without a server.
 
     Exit codes: 0 graded, whatever the scores; 1 the task is wrong or can't be read; 2 the
     command was not written right; 3 with --fail-below, when a score is below it. In a
@@ -66,7 +74,9 @@ def command(
 
     if format not in FORMATS:
         raise typer.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--format")
-    from service.routes._grading import failure, graded, rendered, written
+    from service.bulk.blocks import run_blocks
+    from service.bulk.submissions import grade_block, in_blocks
+    from service.routes._grading import failure, written
 
     chosen = FORMATS[format]
     files = list(_files(submissions))
@@ -74,17 +84,18 @@ def command(
         raise typer.BadParameter("there are no submissions", param_hint="SUBMISSIONS")
     single = len(files) == 1 and not Path(submissions[0]).is_dir()
     try:
-        truth, context = _truth(task)
+        job = _job(task, format, problem)
+        grade_block(job, ())  # whatever is wrong with the task is told first
     except Exception as error:
         if chosen.failed is not None and single:
             _write(written(chosen.failed(failure(error), problem)), output)
         raise
     made: list[tuple[str, Result, bytes]] = []
     with _Progress(len(files)) as progress:
-        for name, file in files:
-            result = graded(truth, truth.task.reveal, _read(name, file), context)
-            made.append((name, result, rendered(result, chosen, problem)))
-            progress.step()
+        read = [(name, _read(name, file)) for name, file in files]
+        for block in run_blocks(grade_block, job, in_blocks(read), _pool(len(files), workers, ray)):
+            made += block
+            progress.step(len(block))
     if csv is not None:
         csv.write_text(_table(made), encoding="utf-8")
     if single:
@@ -112,38 +123,48 @@ def _files(given: Sequence[str]) -> Iterable[tuple[str, Path | None]]:
             yield path.stem, path
 
 
-def _truth(task: str) -> tuple[Any, Any]:
-    """The truth of a task in a file, or of one in the folder of tasks."""
-    from service.engine.control import Control
+def _pool(count: int, workers: int | None, ray: str | None) -> Any:
+    """What grades so many submissions."""
+    from service.bulk.cluster import Cluster
+    from service.bulk.local import Processes, ThisProcess, cores
+    from service.bulk.submissions import LENGTH, WORTH_PROCESSES
+
+    if ray is not None:
+        return Cluster(ray)
+    if workers is None:
+        workers = cores() if count >= WORTH_PROCESSES else 1
+    workers = min(workers, -(-count // LENGTH))
+    return ThisProcess() if workers == 1 else Processes(workers)
+
+
+def _job(task: str, format: str, problem: str) -> Any:
+    """The job of grading for a task in a file, or for one in the folder of tasks."""
+    from service.bulk.submissions import GradingJob
     from service.errors import Refusal
-    from service.routes._grading import find_truth
-    from service.schemas.context import Context
-    from service.schemas.grading import parse_grading
     from service.settings import get_settings
     from service.store.folder import TaskFolder
 
     settings = get_settings()
-    folder = None if settings.tasks_dir is None else TaskFolder(settings.tasks_dir)
-
-    def find_task(name: str) -> bytes | None:
-        text = None if folder is None else folder.get(name)
-        return None if text is None else text.encode()
-
-    context = Context(
+    path = Path(task)
+    if path.is_file():
+        text = path.read_bytes()
+    else:
+        folder = None if settings.tasks_dir is None else TaskFolder(settings.tasks_dir)
+        found = None
+        if folder is not None and path.suffix != ".json":
+            found = folder.get(task)
+        if found is None:
+            where = "is no file" if folder is None or path.suffix == ".json" else "is no task"
+            raise Refusal("task_not_found", f"there {where} {path.name}")
+        text = found.encode()
+    return GradingJob(
+        task=text,
+        format=format,
+        problem=problem,
         limits=settings.limits,
-        find_task=find_task,
         max_depth=settings.max_json_depth,
         max_diagnosis_runs=settings.max_diagnosis_runs,
     )
-    path = Path(task)
-    if path.is_file():
-        document = parse_grading(path.read_bytes(), context.max_depth)
-        document.pop("id", None)
-    elif path.suffix == ".json" or folder is None:
-        raise Refusal("task_not_found", f"there is no file {path.name}")
-    else:
-        document = {"task": task}
-    return find_truth(document, context, Control(None))[0], context
 
 
 def _read(name: str, file: Path | None) -> object:
@@ -235,9 +256,9 @@ class _Progress:
         self._draw()
         return self
 
-    def step(self) -> None:
-        """One more is done."""
-        self._done += 1
+    def step(self, count: int) -> None:
+        """So many more are done."""
+        self._done += count
         self._draw()
 
     def _draw(self) -> None:

@@ -166,13 +166,30 @@ def _search(truth: Truth, scene: _Scene, budget: Budget) -> None:
                 )
             )
             continue
-        reference = scene.judged.point.gradients[wire]
-        for key, wrong, gradient in wrong_gradients(scene.done, wire, reference):
-            if not budget.take():
-                return
-            effect = _effect(scene, wire, gradient)
-            _weigh(truth, scene, key, wrong, effect, faulty)
+        if _can_be_at_fault(truth, scene, wire, faulty):
+            reference = scene.judged.point.gradients[wire]
+            for key, wrong, gradient in wrong_gradients(scene.done, wire, reference):
+                if not budget.take():
+                    return
+                effect = _effect(scene, wire, gradient)
+                _weigh(truth, scene, key, wrong, effect, faulty)
         _search_gate(truth, scene, wire, faulty, budget)
+
+
+def _can_be_at_fault(truth: Truth, scene: _Scene, wire: str, faulty: set[str]) -> bool:
+    """Whether a wire's gradient may be wrong, given that others are consistent.
+
+    The way back is linear: where any change of a single number changes a wire that is
+    consistent as it stands, every mistake there would show in that one too.
+    """
+    if wire in scene.given or truth.circuit.shape(wire) != ():
+        return True
+    changed = np.float64(1.5 * scene.done.held[wire] + 1.0)
+    effect = follow(scene.done, {wire: changed}, scene.stops)
+    return all(
+        other in faulty or scene.holds(_matching(truth), other, predicted)
+        for other, predicted in effect.items()
+    )
 
 
 def _places(circuit: Circuit, scene: _Scene) -> list[str]:
@@ -339,7 +356,7 @@ def _search_gate(truth: Truth, scene: _Scene, wire: str, faulty: set[str], budge
         return
     gate = circuit.gates[number]
     sources = {gate.sources[index] for index in circuit.carrying[number]}
-    if len(sources) < 2 or sources <= scene.stops:
+    if len(sources) < 2 or sources <= scene.stops or (sources & scene.stops) - faulty:
         return
     terms: dict[tuple[str, str], dict[Edge, Wrong]] = {}
     for index in circuit.carrying[number]:

@@ -194,22 +194,20 @@ endpoints = (ENDPOINT,)
 router = APIRouter(tags=["grading"])
 
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    **own_refusals(
-        {
-            "type": "object",
-            "description": "A refusal as the µEd API has it.",
-            "required": ["title", "message", "code"],
-            "properties": {
-                "title": {"type": "string"},
-                "message": {"type": "string"},
-                "code": {"type": "string"},
-                "trace": {"type": "string"},
-                "details": {"type": "object"},
-            },
-        }
-    )
-}
+_REFUSALS = own_refusals(
+    {
+        "type": "object",
+        "description": "A refusal as the µEd API has it.",
+        "required": ["title", "message", "code"],
+        "properties": {
+            "title": {"type": "string"},
+            "message": {"type": "string"},
+            "code": {"type": "string"},
+            "trace": {"type": "string"},
+            "details": {"type": "object"},
+        },
+    }
+)
 
 
 @router.post(

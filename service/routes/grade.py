@@ -36,6 +36,7 @@ from service.schemas.grading import (
     GradeRequest,
     GradeResponse,
     parse_grading,
+    parse_submission,
     request_schema,
 )
 from service.shell.admission import Lane
@@ -48,20 +49,29 @@ _NOMINAL_FLOPS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class GradeEndpoint:
-    """`POST /v1/grade` in one format. In a grader's format a refusal is a failing document."""
+    """`POST /v1/grade` in one format. In a grader's format a refusal is a failing document.
+
+    With `task`, the body is the submission and nothing else.
+    """
 
     format: Format = FORMATS["native"]
     problem: str = DEFAULT_PROBLEM
+    task: str | None = None
     path: str = "/v1/grade"
     scope: str = "grade"
     media: tuple[str, ...] = ("application/json", "text/plain")
 
     def for_query(self, query: str) -> GradeEndpoint:
-        """The endpoint for `?format=…&problem=…`."""
+        """The endpoint for `?format=…&problem=…&task=…`."""
         given = parse_qs(query, keep_blank_values=True)
         name = given.get("format", ["native"])[-1]
         problem_name = given.get("problem", [DEFAULT_PROBLEM])[-1][:200]
-        return replace(self, format=find_format(name), problem=problem_name or DEFAULT_PROBLEM)
+        return replace(
+            self,
+            format=find_format(name),
+            problem=problem_name or DEFAULT_PROBLEM,
+            task=given.get("task", [None])[-1],
+        )
 
     def refuse(self, error: Exception) -> Answer | None:
         """A failing document of the format; None where the format has none of its own."""
@@ -74,8 +84,12 @@ class GradeEndpoint:
         """The request in `body`. Everything but its form is looked at when it runs."""
         if not may_block:
             raise WouldBlock
-        document = parse_grading(body, context.max_depth)
-        check_members(document, "submission")
+        if self.task is not None:
+            submission = parse_submission(body, context.max_depth)
+            document: dict[str, Any] = {"task": self.task, "submission": submission}
+        else:
+            document = parse_grading(body, context.max_depth)
+            check_members(document, "submission")
 
         def run(control: Control | None) -> Any:
             truth, reveal = find_truth(document, context, control)
@@ -93,6 +107,10 @@ endpoints = (ENDPOINT,)
 router = APIRouter(tags=["grading"])
 
 _FORMAT = Query(description="Which grader's format: " + ", ".join(FORMATS) + ".")
+_TASK = Query(
+    description="The id of a task that the service holds. The body is then the submission itself, "
+    "whatever it is: curl can send a student's file as it is."
+)
 _PROBLEM = Query(description="The problem's name, for formats that have one (autolab).")
 
 
@@ -128,6 +146,7 @@ async def grade_one(
     request: Request,
     format: Annotated[str, _FORMAT] = "native",
     problem: Annotated[str, _PROBLEM] = DEFAULT_PROBLEM,
+    task: Annotated[str | None, _TASK] = None,
 ) -> Response:
     """Score the gradients that a student submitted, and say which is wrong, and why.
 

@@ -22,6 +22,7 @@ from service.grading.report import LEVELS
 from service.grading.task import Reveal, Rubric, Task
 from service.grading.tolerance import Metric, Tolerance
 from service.schemas.context import Context
+from service.schemas.errors import MalformedJson
 from service.schemas.explain import explain_graph
 from service.schemas.graphs import Unreadable, check_dtype
 from service.schemas.json_text import strict_json
@@ -215,7 +216,9 @@ def parse_grading(body: bytes, max_depth: int) -> dict[str, Any]:
     """The JSON object in a grading request's body.
 
     Students' tools write NaN and Infinity bare; that is taken here, as the three strings are.
-    What is nested too deeply becomes a text, which no tensor is. Raises MalformedJson.
+    What is nested too deeply becomes a text, which no tensor is. Raises MalformedJson, and does
+    so for a member that is there twice: a script that puts a student's text between its own
+    must not have its task replaced by theirs.
     """
     document: Any
     try:
@@ -223,12 +226,48 @@ def parse_grading(body: bytes, max_depth: int) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pruned = _without_depths(body, max_depth)
         try:
-            document = json.loads(pruned.decode("utf-8"), parse_constant=_CONSTANTS.__getitem__)
+            document = json.loads(
+                pruned.decode("utf-8"),
+                parse_constant=_CONSTANTS.__getitem__,
+                object_pairs_hook=_once,
+            )
         except (ValueError, RecursionError):
             document = strict_json(pruned, max_depth)
+    else:
+        if isinstance(document, dict) and _has_twins(body):
+            raise MalformedJson("a member is there twice")
     if not isinstance(document, dict):
         raise GraphError([Fault("invalid_request", "the body is a JSON object", pointer="#")])
     return document
+
+
+def parse_submission(body: bytes, max_depth: int) -> object:
+    """The submission in a body that is nothing else; None, which earns 0, where it is no JSON."""
+    try:
+        return parse_grading(body, max_depth)
+    except (MalformedJson, GraphError):
+        return None
+
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def _has_twins(body: bytes) -> bool:
+    """Whether a member of the outermost object is there twice.
+
+    The last of several wins when it is decoded, and the colons of the others are then
+    missing.
+    """
+    members = _members.decode(body)
+    known = sum(bytes(value).count(b":") + name.count(":") + 1 for name, value in members.items())
+    return body.count(b":") > known
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise MalformedJson("a member is there twice")
+    return found
 
 
 _CONSTANTS = {name: name for name in ("NaN", "Infinity", "-Infinity")}

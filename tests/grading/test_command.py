@@ -151,7 +151,7 @@ def test_the_answer_is_that_of_the_service(folder: Path) -> None:
     from service.settings import Settings
     from tests.grading.test_http import post
 
-    app = create_app(Settings(database_url="sqlite://"))  # type: ignore[call-arg]
+    app = create_app(Settings(database_url="sqlite://"))
     served = post(app, "/v1/grade", {**TASK, "submission": {**WRONG, "id": "bob"}})
     assert run(folder / "task.json", folder / "all" / "bob.json").stdout.strip() == served.text
 

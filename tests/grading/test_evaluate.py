@@ -14,7 +14,7 @@ from tests.grading.test_http import TASK, WRONG, call, post
 
 @pytest.fixture(scope="module")
 def app() -> Service:
-    return create_app(Settings(database_url="sqlite://"))  # type: ignore[call-arg]
+    return create_app(Settings(database_url="sqlite://"))
 
 
 def request(**more: Any) -> dict[str, Any]:

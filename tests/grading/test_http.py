@@ -44,7 +44,7 @@ def call(app: Service, *requests: tuple[str, str, Any], **headers: str) -> list[
 
 @pytest.fixture(scope="module")
 def app() -> Service:
-    return create_app(Settings(database_url="sqlite://"))  # type: ignore[call-arg]
+    return create_app(Settings(database_url="sqlite://"))
 
 
 def post(app: Service, path: str, body: Any) -> httpx.Response:
@@ -69,7 +69,7 @@ def test_a_submission_is_graded(app: Service) -> None:
 
 def test_the_same_request_gives_the_same_bytes(app: Service) -> None:
     body = {**TASK, "submission": WRONG}
-    fresh = create_app(Settings(database_url="sqlite://"))  # type: ignore[call-arg]
+    fresh = create_app(Settings(database_url="sqlite://"))
     assert len({post(one, "/v1/grade", body).content for one in (app, app, fresh)}) == 1
 
 
@@ -189,7 +189,7 @@ def test_a_task_that_is_replaced_is_graded_anew(app: Service) -> None:
 
 def test_tasks_of_a_mounted_folder(tmp_path: Path) -> None:
     (tmp_path / "hw1.json").write_text(json.dumps(TASK))
-    app = create_app(Settings(database_url="sqlite://", tasks_dir=tmp_path))  # type: ignore[call-arg]
+    app = create_app(Settings(database_url="sqlite://", tasks_dir=tmp_path))
     answer = post(app, "/v1/grade", {"task": "hw1", "submission": RIGHT})
     assert answer.json()["score"] == 4.0
 
@@ -197,9 +197,7 @@ def test_tasks_of_a_mounted_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"native"}))
 def test_in_a_graders_format_any_refusal_is_a_failing_document(format: str) -> None:
     key = ApiKey(name="staff", sha256=sha256(b"secret").hexdigest(), scopes=("grade",))
-    app = create_app(
-        Settings(database_url="sqlite://", api_keys=(key,), max_body_bytes=4096)  # type: ignore[call-arg]
-    )
+    app = create_app(Settings(database_url="sqlite://", api_keys=(key,), max_body_bytes=4096))
     path = f"/v1/grade?format={format}"
     known = {"authorization": "Bearer secret"}
     large = {**TASK, "submission": {"gradients": {"x": [0.0] * 5000}}}
@@ -276,7 +274,7 @@ def test_an_empty_batch_is_an_empty_answer(app: Service) -> None:
 
 def test_a_students_key_may_grade_and_not_compute() -> None:
     key = ApiKey(name="student", sha256=sha256(b"k").hexdigest(), scopes=("grade",))
-    app = create_app(Settings(database_url="sqlite://", api_keys=(key,)))  # type: ignore[call-arg]
+    app = create_app(Settings(database_url="sqlite://", api_keys=(key,)))
     graded, computed, batch, tasks = call(
         app,
         ("POST", "/v1/grade", {**TASK, "submission": RIGHT}),
@@ -289,3 +287,25 @@ def test_a_students_key_may_grade_and_not_compute() -> None:
     assert computed.status_code == 403
     assert batch.status_code == 200
     assert tasks.status_code == 403
+
+
+def test_with_the_task_in_the_query_the_body_is_the_submission_alone(app: Service) -> None:
+    _, right, broken, other = call(
+        app,
+        ("PUT", "/v1/tasks/alone", TASK),
+        ("POST", "/v1/grade?task=alone", RIGHT),
+        ("POST", "/v1/grade?task=alone", b'{}, "task": "easy"'),
+        ("POST", "/v1/grade?task=alone&format=gradescope", b"[1, 2"),
+    )
+    assert right.json()["score"] == 4.0
+    assert (broken.status_code, broken.json()["score"]) == (200, 0.0)
+    assert broken.json()["reason"]
+    assert (other.status_code, other.json()["score"]) == (200, 0.0)
+
+
+@pytest.mark.parametrize("nan", ["0", "NaN"])
+def test_a_task_that_is_there_twice_is_refused(app: Service, nan: str) -> None:
+    body = f'{{"task": "hard", "submission": {{"values": {nan}}}, "task": "easy"}}'
+    answer = post(app, "/v1/grade", body.encode())
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "malformed_json"
