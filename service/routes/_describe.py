@@ -36,7 +36,7 @@ def describe(document: dict[str, Any], endpoints: Iterable[Endpoint]) -> None:
     document["paths"] = _gathered(paths, schemas)
 
 
-def own_refusals(schema: dict[str, Any]) -> dict[str, Any]:
+def own_refusals(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     """The refusals of an endpoint that gives them a protocol's own form, as `schema` says.
 
     What is refused before the endpoint is known has a problem document there, too.
@@ -44,7 +44,7 @@ def own_refusals(schema: dict[str, Any]) -> dict[str, Any]:
     answers = responses(400, 404, 408, 413, 415, 422, 500, 503, 504)
     for answer in answers.values():
         answer["content"]["application/json"] = {"schema": schema}
-    return {str(status): answer for status, answer in answers.items()}
+    return answers
 
 
 def _gathered(value: Any, schemas: dict[str, Any]) -> Any:
@@ -76,9 +76,10 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         }
     }
     if hasattr(endpoint, "refusal"):
-        answers.update(own_refusals({"$ref": REFERENCE + endpoint.refusal.__name__}))
+        refusals = own_refusals({"$ref": REFERENCE + endpoint.refusal.__name__})
     else:
-        answers.update({str(status): answer for status, answer in responses(404).items()})
+        refusals = responses(404)
+    answers.update({str(status): answer for status, answer in refusals.items()})
     return {
         "tags": ["compute"],
         "operationId": endpoint.name.replace("-", "_"),
