@@ -84,6 +84,7 @@ $(VENV)/.cluster: requirements-cluster.txt $(VENV)/.dev
 	@touch $@
 
 test-cluster: $(VENV)/.cluster ## bulk work over a local Ray cluster
+	@scripts/apt-install.sh ip iproute2
 	$(BIN)/python -m pytest -q -m cluster -W ignore --timeout 600 tests
 
 fuzz: $(VENV)/.dev ## long fuzzing of graphs, bodies and expressions
