@@ -1,0 +1,62 @@
+"""Many submissions for one task, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from service.engine.control import DEFAULT_LIMITS, Control, Limits
+from service.grading.formats import FORMATS
+from service.grading.task import Result
+from service.grading.truth import Truth
+from service.routes._grading import find_truth, graded, rendered
+from service.schemas.context import Context
+from service.schemas.grading import parse_grading
+
+LENGTH = 32
+"""Submissions of a block."""
+WORTH_PROCESSES = 500
+"""From so many submissions on it pays to start processes."""
+
+Submission = tuple[str, object]
+Graded = tuple[str, Result, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class GradingJob:
+    """What all submissions share: the task's JSON, and the format of the results."""
+
+    task: bytes
+    format: str = "native"
+    problem: str = "gradients"
+    limits: Limits = DEFAULT_LIMITS
+    max_depth: int = 64
+    max_diagnosis_runs: int = 2_000
+
+
+@lru_cache(maxsize=2)
+def _prepared(job: GradingJob) -> tuple[Truth, Context]:
+    """The truth of the job's task, once for every process."""
+    context = Context(
+        limits=job.limits, max_depth=job.max_depth, max_diagnosis_runs=job.max_diagnosis_runs
+    )
+    document = parse_grading(job.task, job.max_depth)
+    document.pop("id", None)
+    return find_truth(document, context, Control(None))[0], context
+
+
+def grade_block(job: GradingJob, block: Sequence[Submission]) -> list[Graded]:
+    """Name, result and written result of every submission of a block."""
+    truth, context = _prepared(job)
+    made = []
+    for name, document in block:
+        result = graded(truth, truth.task.reveal, document, context)
+        made.append((name, result, rendered(result, FORMATS[job.format], job.problem)))
+    return made
+
+
+def in_blocks(submissions: Sequence[Submission]) -> Iterator[Sequence[Submission]]:
+    """Submissions in blocks of `LENGTH`."""
+    for low in range(0, len(submissions), LENGTH):
+        yield submissions[low : low + LENGTH]
