@@ -13,7 +13,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -27,41 +28,37 @@ from service.engine.registry import REGISTRY
 from service.engine.trace import Builder
 from service.engine.transform import finished, replay, trace_pull_back
 
-BLOCK, THREADED_BLOCK = 8_192, 32_768
-"""Points in a block on one thread; and on several, which wait for the interpreter's lock."""
-_THREADED = 1 << 16
-"""Points from which on a second thread repays that lock."""
+BLOCK = 16_384
+"""Points in a block: enough for the interpreter's part to be small, few enough for the cache."""
+_THREADED = 2 * BLOCK
+"""Points from which on a second thread repays the interpreter's lock."""
 _POWERS: dict[float, np.ufunc] = {2.0: np.square, 0.5: np.sqrt, -1.0: np.reciprocal}
 
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """`function(*inputs, out)`: inputs are slots, or numbers where `constants` says so."""
-
-    function: Callable[..., Any]
-    inputs: tuple[tuple[bool, Any], ...]
-    slot: int
-    buffer: int | None
-    result: str | None
+_Take = Callable[[Sequence[Any]], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Code planned for blocks: `calls` in order, `buffers` the number of buffers they share.
+    """Code planned for blocks.
 
-    `leaves` name → slot; `uniform` the results that no batched input reaches.
+    A block works on one list of operands: the leaves, then the literals, then the buffers,
+    then the results. A call is a function and what picks its inputs and its output, which
+    come from that list.
     """
 
-    calls: tuple[_Call, ...]
+    leaves: tuple[str, ...]
+    literals: tuple[float, ...]
     buffers: int
-    leaves: dict[str, int]
-    copies: tuple[tuple[str, bool, Any], ...]
+    results: tuple[str, ...]
+    calls: tuple[tuple[Callable[..., Any], _Take], ...]
+    copies: tuple[tuple[int, int], ...]
+    """(from, to): a result that is a leaf, a literal or another result too."""
 
 
 def plan(
     program: Program, output: str, targets: Sequence[str], seed: float, named: Sequence[str]
 ) -> Blocked:
-    """The plan for value, gradients and named values of a scalar program."""
+    """The plan for value `y`, gradients `d NAME` and named values `v NAME` of a scalar program."""
     key = ("blocked", output, tuple(targets), seed, tuple(named))
     known: Blocked | None = program.derived.get(key)
     if known is None:
@@ -80,66 +77,66 @@ def _plan(
     results = {f"d {name}": made for name, made in zip(targets, found, strict=True)}
     results["y"] = values[slot]
     results.update({f"v {name}": values[program.slot(name)] for name in named})
-    return _allocated(finished(builder, results, program.limits), list(results))
+    return _allocated(finished(builder, results, program.limits), tuple(results))
 
 
-def _allocated(code: Code, results: Sequence[str]) -> Blocked:
-    """Calls with their buffers; a step whose value is a result writes it there."""
-    goes_to: dict[int, str] = {}
+def _allocated(code: Code, results: tuple[str, ...]) -> Blocked:
+    """A place for every value; a step whose value is a result has it there."""
+    leaves = tuple(code.inputs)
+    literals = {
+        slot: float(step.value) for slot, step in enumerate(code.steps) if step.value is not None
+    }
+    places: dict[int, int] = {code.inputs[name]: place for place, name in enumerate(leaves)}
+    places.update({slot: len(leaves) + i for i, slot in enumerate(literals)})
+    # The results stand behind the buffers, whose number is not known yet: from -1 down.
     copies = []
-    for name in results:
+    for i, name in enumerate(results):
         slot = code.names[name]
-        step = code.steps[slot]
-        if step.leaf:
-            copies.append(
-                (name, step.value is not None, step.value if step.value is not None else slot)
-            )
-        elif slot in goes_to:
-            copies.append((name, False, slot))
+        if slot in places:
+            copies.append((places[slot], i - len(results)))
         else:
-            goes_to[slot] = name
-    dying = last_readers(code)
-    free: list[int] = []
-    held: dict[int, int] = {}
-    calls = []
+            places[slot] = i - len(results)
+    first = len(leaves) + len(literals)
     buffers = 0
+    free: list[int] = []
+    held: set[int] = set()
+    calls: list[tuple[Callable[..., Any], _Take]] = []
+    dying = last_readers(code)
     for slot, step in enumerate(code.steps):
         if step.leaf:
             continue
-        inputs = tuple(
-            (True, float(code.steps[source].value))
-            if code.steps[source].value is not None
-            else (False, source)
-            for source in step.inputs
-        )
-        result = goes_to.get(slot)
-        buffer = None
-        if result is None:
+        function, inputs = _function(step, code)
+        sources = [places[source] for source in inputs]
+        # An input that dies here may be written over: elementwise functions allow it.
+        for source in dying[slot]:
+            if source in held:
+                held.remove(source)
+                free.append(places[source])
+        if slot not in places:
             if not free:
-                free.append(buffers)
+                free.append(first + buffers)
                 buffers += 1
-            buffer = held[slot] = free.pop()
-        calls.append(_Call(*_function(step, inputs), slot, buffer, result))
-        free.extend(held.pop(source) for source in dying[slot] if source in held)
-    leaves = dict(code.inputs)
-    return Blocked(tuple(calls), buffers, leaves, tuple(copies))
+            places[slot] = free.pop()
+            held.add(slot)
+        calls.append((function, itemgetter(*sources, places[slot])))
+    return Blocked(leaves, tuple(literals.values()), buffers, results, tuple(calls), tuple(copies))
 
 
-def _function(
-    step: Step, inputs: tuple[tuple[bool, Any], ...]
-) -> tuple[Callable[..., Any], tuple[tuple[bool, Any], ...]]:
-    """A function that takes `out`, and its inputs."""
+def _function(step: Step, code: Code) -> tuple[Callable[..., Any], tuple[int, ...]]:
+    """A function whose last argument is where its result goes, and the slots of the others."""
     op = step.operator
-    if op.name == "pow" and inputs[1][0] and inputs[1][1] in _POWERS:
-        return _POWERS[inputs[1][1]], inputs[:1]
+    if op.name == "pow":
+        power = code.steps[step.inputs[1]].value
+        if power is not None and float(power) in _POWERS:
+            return _POWERS[float(power)], step.inputs[:1]
     if isinstance(op.forward, np.ufunc):
-        return op.forward, inputs
-    return partial(_into, partial(ARRAYS.function(op), **step.attrs)), inputs
+        return op.forward, step.inputs
+    return partial(_into, partial(ARRAYS.function(op), **step.attrs)), step.inputs
 
 
-def _into(function: Callable[..., Any], *inputs: Any, out: Any) -> Any:
+def _into(function: Callable[..., Any], *inputs_and_out: Any) -> None:
+    *inputs, out = inputs_and_out
     out[...] = function(*inputs)
-    return out
 
 
 def run(
@@ -152,54 +149,64 @@ def run(
 
     `leaves` are floats, or arrays of length `size`.
     """
-    names = [call.result for call in planned.calls if call.result is not None]
-    names += [name for name, _, _ in planned.copies]
-    whole = {name: np.empty(size) for name in names}
-    threads = min(os.cpu_count() or 1, 8) if size >= _THREADED else 1
-    length = min(size, BLOCK if threads == 1 else THREADED_BLOCK)
-    starts = range(0, size, length)
-
-    def work(part: Sequence[int]) -> None:
-        _run_blocks(planned, leaves, whole, size, length, part, control)
-
+    # One piece of memory: of many the system takes some back each time, to clear them anew.
+    whole = list(np.empty((len(planned.results), size)))
+    given = [leaves[name] for name in planned.leaves]
+    threads = min(os.cpu_count() or 1, 8, size // BLOCK) if size >= _THREADED else 1
     if threads == 1:
-        work(starts)
+        _run_blocks(planned, given, whole, range(0, size, BLOCK), control)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, [starts[i::threads] for i in range(threads)]))
-    return whole
+        starts = range(0, size, BLOCK)
+        parts = [starts[i::threads] for i in range(threads)]
+        work = partial(_run_blocks, planned, given, whole, control=control)
+        others = [_pool().submit(work, part) for part in parts[1:]]
+        try:
+            work(parts[0])
+        finally:
+            for other in others:
+                other.result()
+    return dict(zip(planned.results, whole, strict=True))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads beside the caller's own, for all batches together."""
+    return ThreadPoolExecutor(min(os.cpu_count() or 1, 8), thread_name_prefix="blocks")
+
+
+# Threads don't go along into a forked process.
+os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _run_blocks(
     planned: Blocked,
-    leaves: Mapping[str, Any],
-    whole: Mapping[str, Any],
-    size: int,
-    length: int,
+    leaves: Sequence[Any],
+    whole: Sequence[Any],
     starts: Sequence[int],
     control: Control | None,
 ) -> None:
     """The blocks that begin at `starts`, with buffers of this thread's own."""
-    buffers = [np.empty(length) for _ in range(planned.buffers)]
-    slots: dict[int, Any] = {}
+    size = len(whole[0])
+    length = min(size, BLOCK)
+    buffers = list(np.empty((planned.buffers, length)))
     with np.errstate(all="ignore"):
         for low in starts:
             if control is not None:
                 control.check()
-            count = min(size - low, length)
-            for name, slot in planned.leaves.items():
-                leaf = leaves[name]
-                slots[slot] = leaf[low : low + count] if isinstance(leaf, np.ndarray) else leaf
-            for call in planned.calls:
-                if call.result is not None:
-                    out = whole[call.result][low : low + count]
-                else:
-                    out = buffers[call.buffer][:count]  # type: ignore[index]
-                slots[call.slot] = call.function(
-                    *[value if fixed else slots[value] for fixed, value in call.inputs], out=out
-                )
-            for name, fixed, value in planned.copies:
-                whole[name][low : low + count] = value if fixed else slots[value]
+            high = min(size, low + length)
+            if high - low < length:
+                length = high - low
+                buffers = [buffer[:length] for buffer in buffers]
+            operands = [
+                *[leaf[low:high] if isinstance(leaf, np.ndarray) else leaf for leaf in leaves],
+                *planned.literals,
+                *buffers,
+                *[result[low:high] for result in whole],
+            ]
+            for function, take in planned.calls:
+                function(*take(operands))
+            for source, target in planned.copies:
+                operands[target][...] = operands[source]
 
 
 def fits(program: Program) -> bool:

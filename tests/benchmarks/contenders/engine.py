@@ -12,7 +12,8 @@ from service.engine.graph_spec import GraphSpec, Leaf
 
 size, kind, what = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 leaves, steps = recipe(size, kind)
-ids = [f"n{i}" for i in range(LEAVES + size)]
+size = len(steps)
+ids = [f"n{i}" for i in range(LEAVES + len(steps))]
 spec = GraphSpec(
     ids,
     ["input"] * LEAVES + [gate for gate, _ in steps],

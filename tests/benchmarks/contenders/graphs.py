@@ -7,23 +7,43 @@ from typing import Any
 
 GATES = {"add": 2, "mul": 2, "sub": 2, "tanh": 1, "sin": 1, "neg": 1}
 LEAVES = 4
+Steps = list[tuple[str, list[int]]]
 
 
-def recipe(size: int, kind: str) -> tuple[list[float], list[tuple[str, list[int]]]]:
-    """Leaf values, then (gate, positions) of `size` nodes; deep ones read the last eight."""
+def recipe(size: int, kind: str) -> tuple[list[float], Steps]:
+    """Leaf values, then (gate, positions) of about `size` nodes; deep ones read the last eight.
+
+    What no node reads is added up, pair by pair, so that the output, which is the last node,
+    depends on every node: otherwise most of the backward pass would have nothing to do.
+    """
     rng = random.Random(size)
     leaves = [rng.uniform(-1, 1) for _ in range(LEAVES)]
-    steps = []
-    for i in range(LEAVES, LEAVES + size):
+    steps: Steps = []
+    unread = list(range(LEAVES))
+    read = bytearray(LEAVES + size)
+    sinks = LEAVES
+    while len(steps) + sinks - 1 < size:
+        position = LEAVES + len(steps)
         gate = rng.choice(list(GATES))
-        low = 0 if kind == "wide" else max(0, i - 8)
-        steps.append((gate, [rng.randrange(low, i) for _ in range(GATES[gate])]))
+        low = 0 if kind == "wide" else max(0, position - 8)
+        sources = [rng.randrange(low, position) for _ in range(GATES[gate])]
+        for source in set(sources):
+            sinks -= not read[source]
+            read[source] = 1
+        sinks += 1
+        steps.append((gate, sources))
+    unread = [i for i in range(LEAVES + len(steps)) if not read[i]]
+    while len(unread) > 1:
+        pairs = list(zip(unread[::2], unread[1::2], strict=False))
+        left = unread[-1:] if len(unread) % 2 else []
+        unread = list(range(LEAVES + len(steps), LEAVES + len(steps) + len(pairs))) + left
+        steps += [("add", list(pair)) for pair in pairs]
     return leaves, steps
 
 
 def body(size: int) -> bytes:
     """A gradient request of a wide graph; kept in a file, since making it takes longest."""
-    path = Path(f"build/bench-{size}.json")
+    path = Path(f"build/bench/wide-{size}.json")
     if path.exists():
         return path.read_bytes()
     leaves, steps = recipe(size, "wide")
@@ -36,6 +56,6 @@ def body(size: int) -> bytes:
     ]
     graph = {"nodes": nodes, "output": nodes[-1]["id"]}
     text = json.dumps({"graph": graph, "values": "output"}, separators=(",", ":")).encode()
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text)
     return text
