@@ -201,14 +201,10 @@ class Front:
             exchange.held = len(body)
             answer = await self._work(endpoint, body, receive)
         except Exception as error:
-            refused = getattr(endpoint, "refuse", None)
-            instead: Answer | None = refused(error) if refused is not None else None
-            if instead is None:
-                await self._refuse(error, exchange, door.path, send)
-                return
-            exchange.code = problem(error).code.name
-            self.metrics.error(exchange.code)
-            answer = instead
+            own_form = getattr(endpoint, "refuse", None)
+            instead: Answer | None = own_form(error) if own_form is not None else None
+            await self._refuse(error, exchange, door.path, send, instead)
+            return
         if type(answer) is bytes:
             content, kind, status = answer, _JSON_TYPE, 200
         else:
@@ -337,8 +333,18 @@ class Front:
 
     # Answers
 
-    async def _refuse(self, error: Exception, exchange: Exchange, path: str, send: Send) -> None:
-        """Answer with the problem document of `error`; of nothing if nobody listens."""
+    async def _refuse(
+        self,
+        error: Exception,
+        exchange: Exchange,
+        path: str,
+        send: Send,
+        instead: Answer | None = None,
+    ) -> None:
+        """Answer with the problem document of `error`, or with `instead` in its place.
+
+        With nothing if nobody listens.
+        """
         if isinstance(error, Cancelled):
             exchange.status = HUNG_UP
             self.metrics.hung_up += 1
@@ -349,9 +355,13 @@ class Front:
             logs.failure(error, request_id=request_id, path=path)
         exchange.code = found.code.name
         self.metrics.error(found.code.name)
+        headers = [(name.encode(), value.encode()) for name, value in found.headers]
+        if instead is not None:
+            headers.append((b"content-type", instead.media.encode()))
+            await self._send(exchange, send, instead.status, headers, instead.body)
+            return
+        headers.append(_PROBLEM_TYPE)
         body = found.body(base=self.settings.public_url, request_id=request_id)
-        headers = [_PROBLEM_TYPE]
-        headers += [(name.encode(), value.encode()) for name, value in found.headers]
         await self._send(exchange, send, found.status, headers, body)
 
     async def _send(

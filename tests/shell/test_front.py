@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from service.engine.errors import LimitExceeded
+from service.errors import Refusal
 from service.settings import ApiKey
+from service.shell.admission import overloaded
 from service.shell.endpoint import Answer
 from service.shell.front import Front
 from tests.shell.fakes import FakeEndpoint, front_of
@@ -254,12 +256,14 @@ def test_an_endpoint_may_answer_in_its_own_way() -> None:
         media = ("application/json", "image/svg+xml")
 
         def refuse(self, error: Exception) -> Answer | None:
+            if isinstance(error, Refusal):
+                return Answer(b'{"score":null}', status=503)
             return Answer(b'{"score":0}', status=200) if isinstance(error, LimitExceeded) else None
 
         def for_query(self, query: str) -> "Grader":
             return Grader(errors={"x": KeyError(query)} if query == "bad" else self.errors)
 
-    endpoint = Grader(errors={"x": LimitExceeded("nodes", 1, 2)})
+    endpoint = Grader(errors={"x": LimitExceeded("nodes", 1, 2), "busy": overloaded(1)})
 
     async def scenario(client: httpx.AsyncClient) -> None:
         answer = await client.post("/v1/fake", json={"svg": True})
@@ -268,6 +272,9 @@ def test_an_endpoint_may_answer_in_its_own_way() -> None:
         assert (answer.status_code, answer.json()) == (200, {"score": 0})
         answer = await client.post("/v1/fake?bad", json={"raise": "x"})
         assert answer.status_code == 500
+        answer = await client.post("/v1/fake", json={"raise": "busy"})
+        assert (answer.status_code, answer.json()) == (503, {"score": None})
+        assert answer.headers["retry-after"] == "1"
 
     play(front_of(endpoint), scenario)
 
