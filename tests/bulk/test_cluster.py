@@ -61,3 +61,12 @@ def test_the_command_on_a_cluster_writes_the_same_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     assert one.read_bytes() == many.read_bytes()
     assert "10 blocks on the cluster" in done.stderr
+
+
+def test_the_service_under_ray_serve_answers_as_it_does_elsewhere() -> None:
+    probe = [sys.executable, "-c", "import ray.serve"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("Ray Serve is not installed: pip install 'ray[serve]'")
+    done = alone(sys.executable, "tests/bulk/serve_on_ray.py")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1])["ray_serve_p50_ms"] > 0
