@@ -84,7 +84,7 @@ def command(
         raise typer.BadParameter("there are no submissions", param_hint="SUBMISSIONS")
     single = len(files) == 1 and not Path(submissions[0]).is_dir()
     try:
-        job = _job(task, format, problem)
+        job = grading_job(task, format, problem)
         grade_block(job, ())  # whatever is wrong with the task is told first
     except Exception as error:
         if chosen.failed is not None and single:
@@ -137,7 +137,7 @@ def _pool(count: int, workers: int | None, ray: str | None) -> Any:
     return ThisProcess() if workers == 1 else Processes(workers)
 
 
-def _job(task: str, format: str, problem: str) -> Any:
+def grading_job(task: str, format: str = "native", problem: str = "gradients") -> Any:
     """The job of grading for a task in a file, or for one in the folder of tasks."""
     from service.bulk.submissions import GradingJob
     from service.errors import Refusal

@@ -45,7 +45,7 @@ MORE_TEXTS = {
 _MORE_WEIGHTS = {
     "seed": 20.0,
     "value_for_gradient": 3.0,
-    "other_wire": 2.0,
+    "other_wire": 1.0,
     "scale": 5.0,
     "regularisation": 9.2,
 }
@@ -407,7 +407,11 @@ def _last_resorts(truth: Truth, scene: _Scene, wire: str) -> list[_Found]:
     if _same(truth, scene.done.values[wire], given, 0.0) and bool(np.any(given)):
         add("value_for_gradient")
     for other, gradient in scene.judged.point.gradients.items():
-        if other == wire or not np.any(gradient) or not _same(truth, gradient, given, noise):
+        if (
+            other in (wire, truth.circuit.output)
+            or not np.any(gradient)
+            or not _same(truth, gradient, given, noise)
+        ):
             continue
         if _differs(truth, scene, wire, gradient):
             add("other_wire")

@@ -173,3 +173,17 @@ def test_on_a_terminal_there_is_a_progress_bar(folder: Path) -> None:
         os.close(terminal)
     assert "3/3" in shown
     assert "###" in shown
+
+
+def test_an_author_is_told_what_the_inputs_of_a_task_hide(folder: Path) -> None:
+    (folder / "task.json").write_text(json.dumps({**TASK, "inputs": {"x": 1, "y": 0, "z": 1}}))
+    program = NO_NETWORK
+    done = subprocess.run(
+        [sys.executable, "-c", program, "advise", folder / "task.json"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "don't show" in done.stdout
