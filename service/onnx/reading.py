@@ -258,7 +258,10 @@ class _Reader:
         """The graph's outputs, under the model's names where those are free."""
         found = []
         for name in wanted:
-            reference = self.reference(name)
+            try:
+                reference = self.reference(name)
+            except Unsupported as error:  # a further output of an operator, say
+                raise OnnxError([str(error)]) from None
             clean = "".join(c if c.isprintable() else "_" for c in name)
             if not isinstance(reference, str) or (reference != clean and clean not in self._taken):
                 identity = {"id": self.free(name), "op": "identity", "inputs": [reference]}

@@ -158,6 +158,7 @@ def test_intermediates_do_not_take_a_users_name() -> None:
         ("'text' + x", "syntax", 1, 1),
         ("x[y]", "syntax", 1, 3),
         ("x is y", "syntax", 1, 1),
+        ("() = x", "syntax", 1, 1),
         ("x // 2", "syntax", 1, 1),
         ("1" + "0" * 400 + " * x", "syntax", 1, 1),
         ("(" * 10_000 + ")" * 10_000, "syntax", 1, 1),
