@@ -212,9 +212,10 @@ class _Reader:
         if len(targets) != 1:
             raise self._fault(statement, "syntax", "one name for each assignment, please")
         target = targets[0]
-        targets = target.elts if isinstance(target, ast.Tuple) else []
-        if targets and all(isinstance(t, ast.Name) for t in targets):
-            return self._unpack([t for t in targets if isinstance(t, ast.Name)], value)
+        if isinstance(target, ast.Tuple):
+            names = [part for part in target.elts if isinstance(part, ast.Name)]
+            if names and len(names) == len(target.elts):
+                return self._unpack(names, value)
         if not isinstance(target, ast.Name):
             raise self._fault(target, "syntax", "only a name can be assigned to")
         return self._assign(target, value)

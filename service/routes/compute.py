@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.engine import derivatives
-from service.engine.check import MOST_ELEMENTS, check
+from service.engine.check import check, check_runs
 from service.engine.compute import NotFinite, forward, gradient
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError, LimitExceeded
@@ -304,7 +304,6 @@ def _read_check(body: bytes, context: Context, may_block: bool = True, /) -> Wor
     names = graph.inputs if wanted is None else [name for name in wanted if name in graph.inputs]
     if request.wrt is not None and request.gradients is not None:
         _require_gradients(name for name in request.wrt if name not in request.gradients)
-    moved = sum(min(MOST_ELEMENTS, program.spec(name).size) for name in names)
 
     def run(control: Control | None) -> bytes:
         with _blaming("gradients", () if request.wrt else request.gradients or ()):
@@ -323,8 +322,7 @@ def _read_check(body: bytes, context: Context, may_block: bool = True, /) -> Wor
             )
         return encode(asdict(made))
 
-    # Two or four runs for each element that is moved, two ladders of runs for each input.
-    runs = 4 * moved + 20 * len(names) + 3
+    runs = check_runs(program, list(names))
     return Work(_cost(program, request, context, sweeps=runs, elements=20 * len(names)), run)
 
 

@@ -99,7 +99,8 @@ class InputCheck(_Answer):
     checked: int = Field(description="Elements that were moved: a sample of a large input.")
     step: float
     errors: dict[str, float | Literal["NaN", "Infinity"] | None] = Field(
-        description="`absolute`, `relative_max`, `relative_sum`, `norm_ratio`, `gradcheck`."
+        description="`absolute`, `relative_max`, `relative_sum`, `norm_ratio`, `gradcheck`, "
+        "`allclose`."
     )
     worst: list[int] = Field(description="The index of the worst element.")
     analytic: Tensor = Field(description="The gradient there.")

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.engine import check as module
+from service.engine import forward
 from service.engine.check import METHODS, Method, check
-from service.engine.errors import GraphError
+from service.engine.compute import gradient
+from service.engine.control import Control
+from service.engine.errors import DeadlineExceeded, GraphError
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
 from service.engine.program import Program
+from service.engine.registry import Example, Operator
+from tests.engine.drawing import GATES, draw, examples, graph_of
 
 
 def program(text: str, **inputs: Any) -> Program:
@@ -108,3 +114,140 @@ def test_single_precision_takes_a_larger_step() -> None:
     report = check(made, inputs, tolerance=1e-2)
     assert report.passed
     assert report.inputs["x"].step > 1e-3
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("text", "x"), [("sin(1000 * x)", 0.3), ("log(x)", 1e-4), ("1 / x", 1e-6), ("x ** 2", 1e6)]
+)
+def test_right_gradient_passes_at_every_scale(method: Method, text: str, x: float) -> None:
+    found = check(program(text, x=x), {"x": x}, method=method).inputs["x"]
+    assert found.passed
+    assert found.taylor == "right"
+    assert found.taylor_rate == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_wrong_gradient_fails_at_every_scale(method: Method) -> None:
+    for text, x, right in [("sin(1000 * x)", 0.3, 1000 * np.cos(300)), ("1 / x", 1e-6, -1e12)]:
+        report = check(program(text, x=x), {"x": x}, gradients={"x": right * 1.001}, method=method)
+        assert not report.passed
+        assert report.inputs["x"].taylor == "wrong"
+
+
+def test_explicit_step_is_the_one_that_is_taken() -> None:
+    inputs = {"x": 0.3}
+    found = check(program("sin(1000 * x)", **inputs), inputs, step=1e-3).inputs["x"]
+    assert (found.step, found.passed) == (1e-3, False)
+
+
+def test_rounding_inside_of_the_function_is_not_taken_for_an_error() -> None:
+    inputs = {"x": np.array([1.5, 2.5])}
+    found = check(program("sum((1e8 + x * x) - 1e8)", **inputs), inputs).inputs["x"]
+    assert found.passed
+    assert found.taylor != "wrong"
+
+
+def test_wrong_element_outside_of_the_sample_is_found() -> None:
+    x = np.linspace(-1, 1, 20_000)
+    wrong = 2 * x
+    wrong[7] *= 1.5
+    made = program("sum(x ** 2)", x=x)
+    found = check(made, {"x": x}, gradients={"x": wrong}).inputs["x"]
+    assert found.checked < found.elements
+    assert (found.taylor, found.passed) == ("wrong", False)
+    assert found.verdict == "wrong along a drawn direction"
+
+
+def test_tolerance_forgives_what_the_rate_does_not() -> None:
+    found = check(program("x ** 3", x=2.0), {"x": 2.0}, gradients={"x": 12.0 * (1 + 3e-6)})
+    assert found.passed
+    assert not check(
+        program("x ** 3", x=2.0), {"x": 2.0}, gradients={"x": 12.0 * (1 + 3e-6)}, tolerance=1e-7
+    ).passed
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("wrong", [False, True])
+def test_runs_are_bounded_beforehand(
+    method: Method, wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = 0
+
+    def counted(function: Any) -> Any:
+        def one(*args: Any, **kwargs: Any) -> Any:
+            nonlocal runs
+            runs += 1
+            return function(*args, **kwargs)
+
+        return one
+
+    monkeypatch.setattr(module, "run", counted(forward.run))
+    monkeypatch.setattr(module, "_run_complex", counted(module._run_complex))
+    x = np.geomspace(1e-7, 1, 300)
+    made = program("sum(1 / x)", x=x)
+    given = {"x": -1.01 / x**2} if wrong else None
+    assert check(made, {"x": x}, gradients=given, method=method).passed is not wrong
+    assert 0 < runs <= module.check_runs(made, ["x"])
+
+
+def test_costly_graph_has_fewer_elements_moved() -> None:
+    x = np.ones((500, 500))
+    costly = program("sum(x @ x @ x @ x)", x=x)
+    assert 8 <= module.moved_elements(costly, "x") < 50
+    assert module.moved_elements(program("sum(x)", x=x), "x") == 1000
+
+
+def test_deadline_ends_a_check() -> None:
+    x = np.ones(500)
+    with pytest.raises(DeadlineExceeded):
+        check(program("sum(x * x)", x=x), {"x": x}, control=Control(seconds=0.0))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_stopped_gradient_is_held_at_its_value(method: Method) -> None:
+    inputs = {"x": np.array([0.5, 2.0])}
+    assert check(program("sum(x * stop_gradient(x) ** 2)", **inputs), inputs, method=method).passed
+
+
+def test_complex_step_reaches_what_is_added_to_a_real_tensor() -> None:
+    inputs = {"x": np.zeros(4), "u": np.array([0.5, 2.0])}
+    made = program("sum(scatter_add(x, [1, 2], u) ** 2)", **inputs)
+    assert check(made, inputs, method="complex_step").passed
+
+
+CASES = [
+    pytest.param(op, example, id=f"{op.name}-{number}")
+    for op in GATES
+    if op.differentiable and not op.internal and op.outputs == 1
+    for number, example in enumerate(examples(op))
+]
+
+
+def passes_complex_numbers(made: Program) -> bool:
+    known = module._ANALYTIC | set(module._COMPLEX)
+    return all(step.leaf or step.operator.name in known for step in made.code.steps)
+
+
+@pytest.mark.parametrize(("op", "example"), CASES)
+def test_check_agrees_with_every_operator_and_finds_a_wrong_factor(
+    op: Operator, example: Example
+) -> None:
+    inputs = draw(op, example, 0)
+    given = {f"x{place}": np.asarray(x) for place, x in enumerate(inputs)}
+    made = graph_of(op, example, inputs).program(given)
+    if not made.spec("y").floating:
+        return
+    for method in METHODS:
+        if method == "complex_step" and not passes_complex_numbers(made):
+            continue
+        report = check(made, given, method=method)
+        assert report.passed
+        weights = np.random.default_rng(0).standard_normal(made.spec("y").shape)
+        right = gradient(made, given, cotangent=weights).gradients
+        for name, one in right.items():
+            if np.max(np.abs(one), initial=0.0) > 1e-3:
+                wrong = {name: 1.01 * np.asarray(one)}
+                assert not check(
+                    made, given, gradients=wrong, cotangent=weights, method=method
+                ).passed
