@@ -47,9 +47,8 @@ def test_nothing_but_refusals(tmp_path: Path, what: str) -> None:
     assert runs, said[-3_000:]
     assert int(runs[1]) > 500
     memory = [int(found) for found in re.findall(r"MEMORY (\d+)", said)]
-    print(
-        f"{what}: {runs[1]} runs, memory {[round(m / 1e6) for m in memory[:: len(memory) // 8 + 1]]}"
-    )
+    megabytes = [round(m / 1e6) for m in memory[:: len(memory) // 8 + 1]]
+    print(f"{what}: {runs[1]} runs, memory {megabytes} MB")
     if len(memory) >= 4:
         quarter = len(memory) // 4
         early = statistics.median(memory[quarter : 2 * quarter])
