@@ -168,8 +168,9 @@ def _float_gradient(
     v: Sequence[float]
     grads: Sequence[float | None]
     if plan is not None:
-        array = levels.forward(graph, plan, float_leaves(program, inputs), control)
-        slopes, joined = levels.backward(plan, array, index[name], seed, control)
+        gathered: list[tuple[Any, ...]] = []
+        array = levels.forward(graph, plan, float_leaves(program, inputs), control, gathered)
+        slopes, joined = levels.backward(plan, array, index[name], seed, control, gathered)
         v, grads = Slots(plan.slots, array), Slots(plan.slots, slopes, joined)
     else:
         v = scalar.forward(graph, float_leaves(program, inputs), control)

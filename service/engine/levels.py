@@ -10,9 +10,9 @@ document order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from service.engine.control import Control
 from service.engine.graph import Graph
 from service.engine.namespaces import ARRAYS
 from service.engine.operators import REGISTRY
-from service.engine.registry import Operator
+from service.engine.registry import Operator, Rule
 
-LEAST_NODES = 20_000
-LEAST_WIDTH = 300
+LEAST_NODES = 10_000
+LEAST_WIDTH = 200
 """Nodes per level, on average, from which on gathers are worth their overhead."""
 _LOOK = 10_000
+_OUTPUTS_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ class Group:
     """The nodes of one operator on one level: slots `start` to `stop` of the plan."""
 
     operator: Operator
+    function: Callable[..., Any]
+    inputs: int
+    level: int
     start: int
     stop: int
 
@@ -52,17 +56,42 @@ class Plan:
     first: Any
     second: Any
     groups: list[Group]
-    reached: dict[int, tuple[list[_Backward], Any]] = field(default_factory=dict)
+    sweeps: dict[int, _Sweep] = field(default_factory=dict)
+
+    def sweep(self, position: int) -> _Sweep:
+        """How gradients come back from a node; those of the last few are remembered."""
+        known = self.sweeps.get(position)
+        if known is None:
+            if len(self.sweeps) >= _OUTPUTS_KEPT:
+                self.sweeps.clear()
+            known = self.sweeps[position] = _sweep(self, position)
+        return known
 
 
 @dataclass(frozen=True, slots=True)
-class _Backward:
-    """The nodes of a group that a path joins to an output: their slots and their inputs'."""
+class _Part:
+    """The nodes of a group that a path joins to the output.
 
-    operator: Operator
+    `at` are their slots, `whole` says that they are all of the group's. Each rule's
+    contributions go where its slice of the level's contributions says.
+    """
+
+    group: int
+    whole: bool
     at: Any
-    first: Any
-    second: Any
+    inputs: tuple[Any, ...]
+    rules: tuple[tuple[Rule, dict[str, Any], slice], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """The parts of each level, from the output back, and the slots they contribute to.
+
+    `joined` is a flag for each slot that a path joins to the output.
+    """
+
+    levels: list[tuple[list[_Part], Any]]
+    joined: Any
 
 
 def plan_of(graph: Graph) -> Plan | None:
@@ -78,16 +107,19 @@ def _plan(graph: Graph) -> Plan | None:
         return None
     if any(len(sources) != 2 for sources in graph.many.values()):
         return None
+    used = {code: REGISTRY.by_code(code) for code in set(graph.codes)}
+    if any(op.group in ("comparison", "logic") for op in used.values()):
+        return None
     levels = _levels(graph, count // LEAST_WIDTH)
     if levels is None:
         return None
-    codes = np.fromiter(graph.codes, np.int64, count)
+    codes = _array(graph.codes)
     key = levels * len(REGISTRY) + codes
     # Small keys take the quicker of NumPy's stable sorts.
     narrow = key.astype(np.uint16) if key.max() < 2**16 else key
     rank = np.argsort(narrow, kind="stable")
     total, literals = len(graph), len(graph.literals)
-    order = np.asarray(graph.order)
+    order = _array(graph.order)
     leaves = np.array(sorted(graph.leaves), np.int64)
     slots = np.empty(total + literals, np.int64)
     slots[leaves] = np.arange(len(leaves))
@@ -96,92 +128,132 @@ def _plan(graph: Graph) -> Plan | None:
     slots[order[rank]] = base + np.arange(count)
     first = np.empty(base + count, np.int64)
     second = np.empty(base + count, np.int64)
-    first[base:] = slots[np.fromiter(graph.first, np.int64, count)[rank]]
-    second[base:] = slots[np.fromiter(graph.second, np.int64, count)[rank]]
+    first[base:] = slots[_array(graph.first)[rank]]
+    second[base:] = slots[_array(graph.second)[rank]]
     sorted_key = key[rank]
     starts = np.flatnonzero(np.diff(sorted_key, prepend=-1))
     stops = np.append(starts[1:], count)
-    groups = [
-        Group(REGISTRY.by_code(int(codes[rank[start]])), base + int(start), base + int(stop))
-        for start, stop in zip(starts, stops, strict=True)
-    ]
+    groups = []
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        level, code = divmod(int(sorted_key[start]), len(REGISTRY))
+        op = used[code]
+        function = getattr(ARRAYS, op.name)
+        inputs = 1 if op.arity == (1, 1) else 2
+        groups.append(Group(op, function, inputs, level, base + start, base + stop))
     return Plan(slots, first, second, groups)
 
 
 def _levels(graph: Graph, allowed: int) -> Any | None:
     """The level of every computed node, in evaluation order; None when there are too many."""
+    order = graph.order
     level = [0] * (len(graph) + len(graph.literals))
-    deepest = 0
-    steps = zip(graph.order, graph.first, graph.second, strict=True)
-    for start in range(0, len(graph.order), _LOOK):
+    steps = zip(order, graph.first, graph.second, strict=True)
+    for start in range(0, len(order), _LOOK):
         for i, a, b in islice(steps, _LOOK):
             x, y = level[a], level[b]
             level[i] = x + 1 if x > y else y + 1
-        deepest = max(map(level.__getitem__, graph.order[start : start + _LOOK]))
-        if deepest > allowed:
+        # One look at each stretch is enough to leave a deep graph soon.
+        if level[order[min(start + _LOOK, len(order)) - 1]] > allowed:
             return None
-    return np.fromiter(map(level.__getitem__, graph.order), np.int64, len(graph.order))
+    found = _array(level)[_array(order)]
+    return found if found.max() <= allowed else None
+
+
+def _array(column: Sequence[int]) -> Any:
+    if isinstance(column, range):
+        return np.arange(column.start, column.stop)
+    return np.array(column, np.int64)
 
 
 def forward(
-    graph: Graph, plan: Plan, leaves: Sequence[float], control: Control | None = None
+    graph: Graph,
+    plan: Plan,
+    leaves: Sequence[float],
+    control: Control | None = None,
+    gathered: list[tuple[Any, ...]] | None = None,
 ) -> Any:
-    """The value of every slot, as an array."""
+    """The value of every slot, as an array; each group's inputs are put into `gathered`."""
     v = np.empty(len(plan.first))
     v[: len(leaves)] = leaves
     literals = graph.literals[::-1]
     v[len(leaves) : len(leaves) + len(literals)] = literals
+    first, second = plan.first, plan.second
     with np.errstate(all="ignore"):
         for group in plan.groups:
             if control is not None:
                 control.check()
-            part = slice(group.start, group.stop)
-            args = [v[plan.first[part]]]
-            if group.operator.arity != (1, 1):
-                args.append(v[plan.second[part]])
-            v[part] = getattr(ARRAYS, group.operator.name)(*args)
+            start, stop = group.start, group.stop
+            args: tuple[Any, ...] = (v[first[start:stop]],)
+            if group.inputs == 2:
+                args = (args[0], v[second[start:stop]])
+            v[start:stop] = group.function(*args)
+            if gathered is not None:
+                gathered.append(args)
     return v
 
 
 def backward(
-    plan: Plan, v: Any, position: int, seed: float, control: Control | None = None
+    plan: Plan,
+    v: Any,
+    position: int,
+    seed: float,
+    control: Control | None = None,
+    gathered: Sequence[tuple[Any, ...]] | None = None,
 ) -> tuple[Any, Any]:
-    """Gradients by slot, and a flag for each slot that a path joins to the output."""
-    groups, joined = _reached(plan, position)
+    """Gradients by slot, and a flag for each slot that a path joins to the output.
+
+    `gathered` are the inputs of the groups, where `forward` has kept them.
+    """
+    sweep = plan.sweep(position)
     grads = np.zeros(len(v))
     grads[plan.slots[position]] = seed
     with np.errstate(all="ignore"):
-        for group in groups:
+        for parts, targets in sweep.levels:
             if control is not None:
                 control.check()
-            op, unary = group.operator, group.operator.arity == (1, 1)
-            g, y, a = grads[group.at], v[group.at], v[group.first]
-            args = (a,) if unary else (a, v[group.second])
-            attrs = {n: attribute.default for n, attribute in op.attributes.items()}
-            for index, targets in enumerate((group.first, group.second)[: len(args)]):
-                rule = op.rule(index)
-                if rule is not None:
-                    np.add.at(grads, targets, rule(ARRAYS, g, y, *args, **attrs))
-    return grads, joined
+            contributions = np.empty(len(targets))
+            for part in parts:
+                if part.whole and gathered is not None:
+                    args = gathered[part.group]
+                else:
+                    args = tuple(v[source] for source in part.inputs)
+                g, y = grads[part.at], v[part.at]
+                for rule, attrs, place in part.rules:
+                    contributions[place] = rule(ARRAYS, g, y, *args, **attrs)
+            np.add.at(grads, targets, contributions)
+    return grads, sweep.joined
 
 
-def _reached(plan: Plan, position: int) -> tuple[list[_Backward], Any]:
-    """What a backward sweep from an output visits; the last few outputs are remembered."""
-    known = plan.reached.get(position)
-    if known is not None:
-        return known
+def _sweep(plan: Plan, position: int) -> _Sweep:
     joined = np.zeros(len(plan.first), bool)
     joined[plan.slots[position]] = True
-    visited = []
-    for group in reversed(plan.groups):
-        at = group.start + np.flatnonzero(joined[group.start : group.stop])
-        if not at.size or not group.operator.differentiable:
-            continue
-        first, second = plan.first[at], plan.second[at]
-        joined[first] = True
-        joined[second] = True
-        visited.append(_Backward(group.operator, at, first, second))
-    if len(plan.reached) >= 4:
-        plan.reached.clear()
-    plan.reached[position] = (visited, joined)
-    return visited, joined
+    levels: list[tuple[list[_Part], Any]] = []
+    numbered = reversed(list(enumerate(plan.groups)))
+    for _, members in groupby(numbered, key=lambda one: one[1].level):
+        parts: list[_Part] = []
+        targets: list[Any] = []
+        count = 0
+        # Within a level in the registry's order, as it runs forward.
+        for number, group in reversed(list(members)):
+            op, flags = group.operator, joined[group.start : group.stop]
+            if not op.differentiable or not flags.any():
+                continue
+            whole = bool(flags.all())
+            at: Any = slice(group.start, group.stop)
+            if not whole:
+                at = group.start + np.flatnonzero(flags)
+            inputs = (plan.first[at], plan.second[at])[: group.inputs]
+            attrs = {name: attribute.default for name, attribute in op.attributes.items()}
+            rules = []
+            for index, sources in enumerate(inputs):
+                joined[sources] = True
+                rule = op.rule(index)
+                if rule is not None:
+                    place = slice(count, count + len(sources))
+                    rules.append((rule, attrs, place))
+                    targets.append(sources)
+                    count = place.stop
+            parts.append(_Part(number, whole, at, inputs, tuple(rules)))
+        if targets:
+            levels.append((parts, np.concatenate(targets)))
+    return _Sweep(levels, joined)
