@@ -229,10 +229,11 @@ def _looked_up(
 ) -> list[int]:
     """`find` for every name, by way of a plain look-up where that is enough."""
     names = list(names)
-    found: list[int | None] = list(map(index.get, names))  # type: ignore[arg-type]
-    if None in found:
+    try:
+        return list(map(index.__getitem__, names))  # type: ignore[arg-type]
+    except KeyError:
+        found: list[int | None] = list(map(index.get, names))  # type: ignore[arg-type]
         return [find(name) if at is None else at for name, at in zip(names, found, strict=True)]
-    return found  # type: ignore[return-value]
 
 
 _FIXED = [
