@@ -90,8 +90,12 @@ def check_members_once(text: bytes, colons: int, members: int) -> None:
     them differ too; then the text is read again to see.
     """
     if colons != members:
-        with CollectorHeldBack(len(text)):
-            json.loads(text, object_pairs_hook=_members_once, parse_float=str, parse_int=str)
+        try:
+            with CollectorHeldBack(len(text)):
+                json.loads(text, object_pairs_hook=_members_once, parse_float=str, parse_int=str)
+        except (UnicodeDecodeError, json.JSONDecodeError):
+            # The quick reader passes over members that it doesn't know.
+            raise MalformedJson("the body is not valid JSON in UTF-8") from None
 
 
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

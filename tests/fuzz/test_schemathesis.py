@@ -40,7 +40,7 @@ def hold(folder: Path, examples: int, seconds: int) -> None:
         assert server.process.poll() is None
         log = server.log.read_text("utf-8", "replace")
         assert '"internal error"' not in log, [x for x in log.splitlines() if "internal error" in x]
-        assert undocumented(logged(server.log)) == set()
+        assert undocumented(logged(log)) == set()
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-4_000:]
 
 

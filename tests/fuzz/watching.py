@@ -38,10 +38,10 @@ def _listed(method: str, path: str, status: int) -> bool:
     return True
 
 
-def logged(log: Path) -> set[Seen]:
+def logged(log: str) -> set[Seen]:
     """Every method, path and status in the log of a server."""
     found = set()
-    for line in log.read_text("utf-8", "replace").splitlines():
+    for line in log.splitlines():
         if not line.startswith("{"):
             continue
         entry = json.loads(line)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import CODES
+from tests.fuzz.watching import logged, undocumented
 from tests.hostile.corpus import Hostile, corpus
 from tests.serving import Server, serving
 
@@ -22,7 +23,9 @@ CORPUS = corpus()
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("hostile")) as running:
         yield running
-        assert b"Traceback" not in running.log.read_bytes()
+        log = running.log.read_text("utf-8", "replace")
+        assert "Traceback" not in log
+        assert undocumented(logged(log)) == set(), "the OpenAPI document lacks a status"
 
 
 def test_the_corpus_is_large_enough() -> None:

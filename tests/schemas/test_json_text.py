@@ -76,6 +76,11 @@ def test_colons_in_strings_are_no_members() -> None:
         check_members_once(b'{"a": 1, "a": 2}', 2, 1)
 
 
+def test_bytes_that_are_not_utf_8_in_an_unknown_member_are_refused() -> None:
+    with pytest.raises(MalformedJson, match="UTF-8"):
+        check_members_once(b'{"a\x9b": 1, "b": 2, "b": 3}', 3, 2)
+
+
 def test_a_name_is_shown_short_and_printable() -> None:
     assert shown("abc") == "abc"
     assert len(shown("x" * 1000)) == 64
