@@ -360,6 +360,36 @@ def diagram(
     return Call("POST", "/v1/diagram", _text, body)
 
 
+def grade(
+    submission: Mapping[str, Any],
+    *,
+    task: str | None = None,
+    graph: GraphLike = None,
+    inputs: Mapping[str, Any] | None = None,
+    **members: Any,
+) -> Call[dict[str, Any]]:
+    """A submission graded: against the task of this id, or against a graph and its inputs.
+
+    `submission` holds `values` and `gradients` by name, arrays or numbers; `members` are
+    what a task has besides (rubric, tolerance, reveal, seed).
+    """
+    sent = dict(submission)
+    for table in ("values", "gradients"):
+        if table in sent:
+            sent[table] = _tensors(sent[table])
+    body: dict[str, Any] = {"submission": sent, **members}
+    if task is not None:
+        body["task"] = task
+    if graph is not None:
+        body["graph"] = as_graph(graph)
+    if inputs is not None:
+        body["inputs"] = {
+            name: value if isinstance(value, Mapping) else encode(value)
+            for name, value in inputs.items()
+        }
+    return Call("POST", "/v1/grade", _document, orjson.dumps(body))
+
+
 def operators() -> Call[dict[str, Any]]:
     """The catalogue."""
     return Call("GET", "/v1/operators", _document)

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -137,24 +136,26 @@ def test_the_catalogue(client: Client) -> None:
 def test_analysis_and_check(client: Client) -> None:
     f = ops.sigmoid(Var("x")).sum()
     assert client.analyze(f, shapes={"x": [3]})
-    if "/v1/check" in _paths(client):
-        assert client.check(f, {"x": np.ones(3)})["passed"]
+    assert client.check(f, {"x": np.ones(3)})["passed"]
 
 
 def test_pictures_and_explanations(client: Client) -> None:
     f = (Var("x") + Var("y")) * Var("z")
     point = {"x": -2, "y": 5, "z": -4}
-    paths = _paths(client)
-    if "/v1/diagram" in paths:
-        assert "<svg" in client.diagram(f, point)
-    if "/v1/explain" in paths:
-        assert "backward" in client.explain(f, point)
+    assert "<svg" in client.diagram(f, point)
+    assert "graph" in client.diagram(f, point, format="dot")
+    assert "backward" in client.explain(f, point)
 
 
-def _paths(client: Client) -> Any:
-    import httpx
-
-    return httpx.get(f"{client._base}/openapi.json").json()["paths"]
+def test_grading(client: Client) -> None:
+    f = ((Var("x") + Var("y")) * Var("z")).named("f")
+    point = {"x": -2, "y": 5, "z": -4}
+    right = {"gradients": {"x": -4.0, "y": np.float64(-4), "z": 3}}
+    made = client.grade(right, graph=f, inputs=point)
+    assert made["score"] == made["max_score"] > 0
+    wrong = {"gradients": {"x": 4.0, "y": -4.0, "z": 3.0}}
+    made = client.grade(wrong, graph=f, inputs=point, reveal="verdict")
+    assert made["score"] < made["max_score"]
 
 
 def test_many_calls_at_once_from_asyncio(server: Server) -> None:

@@ -229,6 +229,7 @@ def test_two_workers_in_memory_see_each_others_graphs(tmp_path: Path) -> None:
             assert answer["outputs"] == {"output": float(i)}
 
 
+@pytest.mark.postgres
 def test_two_replicas_on_one_postgresql(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     programs = find_postgres()

@@ -136,7 +136,7 @@ print(store.put_graph(sys.argv[2], "shared").id)
 """
 
 
-@pytest.mark.parametrize("kind", ["file", "postgres"])
+@pytest.mark.parametrize("kind", ["file", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_processes_that_start_at_once_share_one_store(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -258,6 +258,7 @@ def test_a_writer_waits_for_another_process_and_gives_up_in_the_end(
     blocker.close()
 
 
+@pytest.mark.postgres
 def test_postgresql_that_restarts_is_found_again(postgres: Postgres, postgres_url: str) -> None:
     store = DatabaseStore(postgres_url)
     store.put_graph(TEXT, "kept")
