@@ -11,6 +11,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "openapi" / "openapi.json").read_text("utf-8"))
 
+HUNG_UP = 499
+"""What the log says where the client went away: nobody got an answer."""
+
 Seen = tuple[str, str, int]
 """A method, a path and the status that it answered with."""
 
@@ -45,6 +48,6 @@ def logged(log: str) -> set[Seen]:
         if not line.startswith("{"):
             continue
         entry = json.loads(line)
-        if entry.get("event") == "request" and entry.get("status"):
+        if entry.get("event") == "request" and entry.get("status") not in (None, HUNG_UP):
             found.add((entry["method"], entry["path"], entry["status"]))
     return found

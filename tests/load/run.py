@@ -23,6 +23,7 @@ from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz.watching import logged, undocumented
 from tests.load.clients import Client, Pulse, Tally
 from tests.load.mix import mix
 from tests.serving import serving
@@ -69,6 +70,7 @@ class Figures:
             found.append(f"memory grew by {100 * (self.growth - 1):.1f} %")
         if "Traceback" in self.log or '"internal error"' in self.log:
             found.append("an internal error is in the log")
+        found += [f"not in the OpenAPI document: {one}" for one in undocumented(logged(self.log))]
         return found
 
     def show(self) -> str:
