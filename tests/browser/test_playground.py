@@ -281,7 +281,8 @@ def test_requests_are_copied_for_other_tools(watched: Watched) -> None:
     for kind in ("curl", "python", "json", "code"):
         page.click(f'[data-copy="{kind}"]')
         page.wait_for_function(
-            "before => document.body.dataset.copied !== before", arg=copied.get("last", "")
+            "before => (document.body.dataset.copied ?? '') !== before",
+            arg=copied.get("last", ""),
         )
         copied[kind] = copied["last"] = page.evaluate("document.body.dataset.copied")
     assert json.loads(copied["json"])["inputs"] == {"x": -2, "y": 5, "z": -4}
