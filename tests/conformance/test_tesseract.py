@@ -265,6 +265,7 @@ def test_the_real_clients_drive_it(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             timeout=100,
+            cwd=tmp_path,  # the client leaves a folder of logs where it runs
             env={**os.environ, "JAX_PLATFORMS": "cpu"},
         )
     assert run.returncode == 0, run.stderr[-4000:]
