@@ -27,6 +27,7 @@ from starlette.staticfiles import StaticFiles
 
 from service import __version__, routes
 from service.engine.errors import EngineError
+from service.engine.memory import keep_freed_memory
 from service.errors import MEDIA_TYPE, Refusal, problem
 from service.routes._endpoint import Context
 from service.routes._pages import graph_finder, task_finder
@@ -179,6 +180,7 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
 
 def _settle() -> None:
     """What is loaded now stays: the collector need not look at it again."""
+    keep_freed_memory()
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)

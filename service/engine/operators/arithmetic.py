@@ -99,7 +99,7 @@ def constant_value(x: Any) -> float | None:
     known = getattr(x, "known", None)
     if known is not None:
         return float(known)
-    if isinstance(x, np.ndarray) and x.ndim == 0:
+    if isinstance(x, np.ndarray | np.generic) and x.ndim == 0:
         return float(x)
     return None
 

@@ -4,6 +4,7 @@ Each is started on loopback, asked with 32 connections for some seconds, and sto
 """
 
 import contextlib
+import os
 import re
 import shutil
 import socket
@@ -31,6 +32,14 @@ UMBRIDGE = (
     '{"name":"circuit","outWrt":0,"inWrt":0,"input":[[-2.0,5.0,-4.0]],"sens":[1.0],"config":{}}'
 )
 server = sys.argv[1]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far; steadier than rates where others use the machine too."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 if shutil.which("wrk") is None:
     raise SystemExit("wrk is not installed (Debian's package wrk)")
 with socket.socket() as probe:
@@ -75,9 +84,11 @@ with tempfile.TemporaryDirectory() as folder:
         url = f"http://127.0.0.1:{port}{path}"
         wrk = ["wrk", "-t1", "-c32", "--latency", "-s", str(script)]
         subprocess.run([*wrk, "-d1", url], capture_output=True, timeout=60, check=True)
+        before = cpu_seconds(process.pid)
         done = subprocess.run(
             [*wrk, f"-d{SECONDS}", url], capture_output=True, text=True, timeout=60, check=True
         )
+        used = cpu_seconds(process.pid) - before
     finally:
         process.terminate()
         process.wait(30)
@@ -85,4 +96,9 @@ if "Non-2xx" in done.stdout:
     raise SystemExit("answers other than 200")
 rate = float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1])
 number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout).groups()
-report(rate=rate, p99=float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[unit])
+answered = int(re.search(r"(\d+) requests in", done.stdout)[1])
+report(
+    rate=rate,
+    p99=float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[unit],
+    cpu=used / answered,
+)

@@ -8,7 +8,9 @@ from timing import median_seconds, report
 from service.engine.compute import gradient
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
+from service.engine.memory import keep_freed_memory
 
+keep_freed_memory()  # as the server does when it starts
 net, dtype = sys.argv[1:]
 inputs = mlp_inputs(dtype) if net == "mlp" else conv_inputs(dtype)
 program = resolve(parse_expression(MLP if net == "mlp" else CONV)).program(inputs, dtype)
