@@ -78,6 +78,16 @@ inside() { # inside COMMAND ARGUMENT...: in the image, as its user, with its env
     exec chroot --userspec=10001:10001 "$root" /usr/bin/env -i "${environment[@]}" GRADIENT_HOST=127.0.0.1 \
         GRADIENT_PORT="$port" sh -c 'cd "$0" && exec "$@"' "$folder" "$@"
 }
+# The server runs as the manifests run it: on a root that can't be written to.
+read_only='mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && mount -t tmpfs tmpfs "$0/tmp" &&
+    mount -t tmpfs -o uid=10001,gid=10001 tmpfs "$0/var/lib/gradient"'
+sealed() { # sealed COMMAND ARGUMENT...: like inside, with the root read-only
+    exec unshare --mount sh -c "$read_only"' && shift && exec chroot --userspec=10001:10001 "$0" /usr/bin/env -i "$@"' \
+        "$root" "$folder" "${environment[@]}" GRADIENT_HOST=127.0.0.1 GRADIENT_PORT="$port" \
+        sh -c 'cd "$0" && if touch /var/tmp/probe 2>/dev/null; then echo "the root is writable"; exit 1; fi; exec "$@"' "$folder" "$@"
+}
+kind=sealed sealed_note=" on a read-only root"
+unshare --mount true 2>/dev/null || { kind=inside sealed_note=" (on a writable root: no mounts here)"; }
 server=
 finish() {
     if [ -n "$server" ]; then
@@ -88,7 +98,7 @@ finish() {
     in_store rm "$container" >/dev/null
 }
 trap finish EXIT
-(inside "${command[@]}") >"$work/serve.log" 2>&1 &
+("$kind" "${command[@]}") >"$work/serve.log" 2>&1 &
 server=$!
 ready=
 for _ in $(seq 150); do
@@ -112,4 +122,4 @@ wait "$server" || code=$?
 server=
 [ "$code" = 0 ] || { echo "SIGTERM: it ended with $code" >&2; tail -n 5 "$work/serve.log" >&2; exit 1; }
 if (inside "${health[@]}") 2>/dev/null; then echo "the health check passes without a server" >&2; exit 1; fi
-echo "the image was built, ran as uid 10001 with $workers workers, answered, was healthy, and stopped when told; $(du -sm "$root/opt/gradient" | cut -f1) MB of packages"
+echo "the image was built, ran as uid 10001 with $workers workers${sealed_note}, answered, was healthy, and stopped when told; $(du -sm "$root/opt/gradient" | cut -f1) MB of packages"
