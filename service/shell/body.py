@@ -78,6 +78,8 @@ class Bodies:
         try:
             while True:
                 if count + len(chunk) > self._max:
+                    if not more:
+                        raise self._too_large()
                     await self._refuse(receive, headers)
                 self._admission.hold(len(chunk))
                 count += len(chunk)
