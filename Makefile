@@ -94,6 +94,7 @@ load: $(VENV)/.dev ## ten minutes at saturation on loopback
 	$(BIN)/python -m pytest -q -s -m soak --timeout 1200 tests
 
 bench: $(VENV)/.dev ## ratios against the references, each in a process of its own
+	@scripts/apt-install.sh wrk wrk
 	$(BIN)/python -m tests.benchmarks
 
 image-test: ## build the image without an engine, run it, ask it for a gradient
@@ -115,4 +116,4 @@ licences: $(VENV)/.core ## write licences.txt
 	$(BIN)/python scripts/licences.py > licences.txt
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(ORACLES) build
+	rm -rf $(VENV) $(ORACLES) .bench build

@@ -31,6 +31,7 @@ class Row:
     """Ours against theirs: the ratio of seconds (or of `key`) wanted at most `target`.
 
     With `higher`, more is better (requests per second) and the target is a least ratio.
+    `floor` says, for a target that this machine does not allow, what stands in the way.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Row:
     key: str = "seconds"
     higher: bool = False
     long: bool = False
+    floor: str = ""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,7 @@ class Figure:
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
     missing: str = ""
+    notes: set[str] = field(default_factory=set)
 
     @property
     def ratios(self) -> list[float]:
@@ -66,12 +69,15 @@ class Figure:
         """The row as a line of the table."""
         if self.missing:
             return f"{self.row.name:58} not measured: {self.missing}"
-        ratios = self.ratios
+        ratios, notes = self.ratios, set(self.notes)
+        if not self.reached and self.row.floor:
+            notes.add(self.row.floor)
         sign = ">=" if self.row.higher else "<="
         return (
             f"{self.row.name:58} {statistics.median(ratios):8.3f} "
             f"({min(ratios):.3f} to {max(ratios):.3f})  wanted {sign} {self.row.target:g}  "
             f"{'reached' if self.reached else 'NOT reached'}"
+            + "".join(f"\n    {note}" for note in sorted(notes))
         )
 
     def document(self) -> dict[str, Any]:
@@ -79,10 +85,13 @@ class Figure:
         return {
             "row": self.row.name,
             "target": self.row.target,
+            "ratio": statistics.median(self.ratios) if self.ratios else None,
             "ratios": self.ratios,
+            "measured": self.row.key,
             "ours": self.ours,
             "theirs": self.theirs,
             "missing": self.missing,
+            "notes": sorted(self.notes),
             "reached": self.reached,
         }
 
@@ -111,12 +120,17 @@ def run(contender: Contender, reference_python: str | None) -> dict[str, Any]:
 
 
 def measure(row: Row, reference_python: str | None, rounds: int) -> Figure:
-    """Ours and theirs in turn, `rounds` times."""
+    """Ours and theirs in turn, `rounds` times, each first every other time."""
     figure = Figure(row)
+    sides = [(row.ours, figure.ours), (row.theirs, figure.theirs)]
     try:
         for _ in range(rounds):
-            figure.ours.append(float(run(row.ours, reference_python)[row.key]))
-            figure.theirs.append(float(run(row.theirs, reference_python)[row.key]))
+            for contender, figures in sides:
+                found = run(contender, reference_python)
+                figures.append(float(found[row.key]))
+                if found.get("note"):
+                    figure.notes.add(f"{contender.script}: {found['note']}")
+            sides.reverse()
     except (Missing, subprocess.TimeoutExpired) as error:
         figure.missing = str(error)[:160]
         figure.ours, figure.theirs = [], []

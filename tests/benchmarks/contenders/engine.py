@@ -26,6 +26,10 @@ gc.disable()
 built = resolve(spec).program({})
 
 
+def build() -> None:
+    resolve(spec).program({})
+
+
 def once() -> None:
     gradient(resolve(spec).program({}), {}, values=False)
 
@@ -34,5 +38,5 @@ def again() -> None:
     gradient(built, {}, values=False)
 
 
-seconds = median_seconds(once if what == "once" else again)
+seconds = median_seconds({"build": build, "once": once, "again": again}[what])
 report(seconds=seconds, per_node=seconds / size)
