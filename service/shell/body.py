@@ -61,7 +61,7 @@ class Bodies:
                 ) from None
             raise
         finally:
-            del self._reading[task]
+            self._reading.pop(task, None)
             if self._late:
                 self._late.discard(task)
         if len(body) > self._max:
@@ -100,6 +100,9 @@ class Bodies:
         A connection that is closed with unread bytes is reset, and its client may never
         see the answer. A client that waits for `100 Continue` has sent nothing yet.
         """
+        task = asyncio.current_task()
+        if task is not None:
+            self._reading.pop(task, None)  # too large is the reason now, whatever the time
         if headers.get(b"expect", b"").lower() != b"100-continue":
             budget = 4 * self._max
             with suppress(TimeoutError):
