@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError
 from service.engine.graph_spec import GraphSpec, Leaf
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 INPUT, CONSTANT = REGISTRY.codes["input"], REGISTRY.codes["constant"]
 _PROGRAMS_KEPT = 8
+_FLOAT = frozenset((float,))
 
 
 class Graph:
@@ -160,19 +163,33 @@ class Graph:
         Raises GraphError (missing_input, unused_input, shape_mismatch, dtype) or
         LimitExceeded.
         """
-        from service.engine.program import build_program, signature
-
-        key = signature(self, inputs, dtype)
+        key = _signature(self, inputs, dtype)
         with self._lock:
             known = self._programs.get(key)
             if known is not None:
                 return known
+        from service.engine.program import build_program
+
         program = build_program(self, inputs, dtype, limits)
         with self._lock:
             self._programs[key] = program
             if len(self._programs) > _PROGRAMS_KEPT:
                 self._programs.popitem(last=False)
         return program
+
+
+def _signature(graph: Graph, inputs: Mapping[str, Any], dtype: str) -> Any:
+    """What a Program depends on besides the graph: names, shapes and dtypes of the inputs."""
+    if graph.scalar and dtype == "float64" and _FLOAT.issuperset(map(type, inputs.values())):
+        return frozenset(inputs)
+    return dtype, tuple(
+        sorted(
+            (name, value.shape, value.dtype.char)
+            if isinstance(value, np.ndarray | np.generic)
+            else (name, (), type(value).__name__)
+            for name, value in inputs.items()
+        )
+    )
 
 
 class _Columns:

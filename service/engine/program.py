@@ -129,20 +129,6 @@ def tensor_spec(value: Any, leaf: Leaf, dtype: str) -> TensorSpec:
     return TensorSpec(value.shape, wanted or (dtype if kind == "f" else str(value.dtype)))
 
 
-def signature(graph: Graph, inputs: Mapping[str, Any], dtype: str) -> Any:
-    """What a Program depends on besides the graph: names, shapes and dtypes of the inputs."""
-    if graph.scalar and dtype == "float64" and all(type(v) is float for v in inputs.values()):
-        return frozenset(inputs)
-    return dtype, tuple(
-        sorted(
-            (name, value.shape, value.dtype.char)
-            if isinstance(value, np.ndarray | np.generic)
-            else (name, (), type(value).__name__)
-            for name, value in inputs.items()
-        )
-    )
-
-
 def build_program(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) -> Program:
     """Check `inputs` against the graph's leaves and infer every shape.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 from pydantic import BaseModel
@@ -25,8 +25,7 @@ from service.schemas.context import Context, WouldBlock
 __all__ = ["Context", "Cost", "Endpoint", "Read", "Work", "WouldBlock"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """What a piece of work takes, estimated before it runs.
 
     `flops` counts floating-point operations of about a nanosecond each, with what the
@@ -39,8 +38,7 @@ class Cost:
     nodes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """A checked request, ready to run once. `run` gives the answer as JSON in UTF-8."""
 
     cost: Cost
