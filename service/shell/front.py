@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from service.engine.control import Control
 from service.engine.errors import Cancelled, DeadlineExceeded
+from service.engine.memory import give_back_freed_memory
 from service.errors import MEDIA_TYPE, Problem, Refusal, problem
 from service.routes._endpoint import WouldBlock
 from service.settings import Scope, Settings
@@ -44,6 +45,8 @@ EXCHANGE = "service.exchange"
 HUNG_UP = 499
 """The status under which a request is counted whose client went away."""
 TICK_SECONDS = 0.5
+MEMORY_SECONDS = 10.0
+"""How long freed memory is kept for the requests to come."""
 
 _JSON_TYPE: Header = (b"content-type", b"application/json")
 _PROBLEM_TYPE: Header = (b"content-type", MEDIA_TYPE.encode())
@@ -133,6 +136,7 @@ class Front:
         """Whether compute requests go through FastAPI, so that its telemetry sees them."""
         self._running = 0
         self._ticking: asyncio.TimerHandle | None = None
+        self._memory_given_back = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         _register_gauges(self)
 
@@ -424,9 +428,13 @@ class Front:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        self._bodies.sweep(loop.time())
+        now = loop.time()
+        self._bodies.sweep(now)
         self.log.flush()
         self.metrics.publish()
+        if now - self._memory_given_back > MEMORY_SECONDS:
+            self._memory_given_back = now
+            give_back_freed_memory()
         self._ticking = loop.call_later(TICK_SECONDS, self._tick)
 
     def close(self) -> None:

@@ -58,3 +58,31 @@ def test_freed_arrays_are_used_again() -> None:
         pytest.skip("not glibc")
     assert faults(keep=True) < 100
     assert faults(keep=False) > faults(keep=True)
+
+
+GIVEN_BACK = """
+import numpy as np
+from service.engine.memory import give_back_freed_memory, keep_freed_memory
+
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+
+keep_freed_memory()
+arrays = [np.ones(100_000) for _ in range(100)]
+last = bytearray(10_000)
+del arrays
+held = resident()
+give_back_freed_memory()
+print(held - resident())
+"""
+
+
+def test_freed_memory_is_given_back_when_asked_for() -> None:
+    if not keep_freed_memory():
+        pytest.skip("not glibc")
+    done = subprocess.run(
+        [sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert int(done.stdout) > 70_000_000
