@@ -36,9 +36,11 @@ class Slots(Protocol):
 def next_slot(arrival: float, now: float, interval: float, tolerance: float) -> tuple[float, float]:
     """The new theoretical arrival time, and 0.0 or the seconds to wait.
 
+    `arrival` is never later than this clock allows: a later one was kept from before the
+    machine started anew, and its clock with it.
     Source: ITU-T I.371, the generic cell rate algorithm in its virtual-scheduling form.
     """
-    arrival = max(arrival, now)
+    arrival = max(min(arrival, now + tolerance + interval), now)
     wait = arrival - now - tolerance
     if wait > 1e-9:
         return arrival, wait

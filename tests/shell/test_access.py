@@ -84,6 +84,12 @@ def test_slots_come_back_with_time() -> None:
     assert next_slot(arrival, 101.0, 1.0, 0.0) == (102.0, 0.0)
 
 
+def test_a_number_from_before_the_machine_started_anew_locks_nobody_out() -> None:
+    month = 30 * 86_400.0
+    assert next_slot(month, 10.0, 1.0, 4.0) == (15.0, 1.0)
+    assert next_slot(month, 10.0, 1.0, 0.0)[1] <= 1.0
+
+
 def test_workers_share_a_rate(tmp_path: Path) -> None:
     shared: list[Slots] = [SharedSlots(tmp_path / "rates", 2) for _ in range(2)]
     granted = sum(shared[i % 2].take(1, 10.0, 30.0) == 0.0 for i in range(10))
