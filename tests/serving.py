@@ -49,16 +49,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, program: str = "", **settings: str) -> Iterator[Server]:
+def serving(
+    folder: Path, *arguments: str, program: str = "", path: Path = ROOT, **settings: str
+) -> Iterator[Server]:
     """Serve with these settings (`drain_seconds="0"`) until the block ends.
 
-    `program` is Python that runs in place of `-m service serve`.
+    `program` is Python that runs in place of `-m service serve`; `path` is a further folder
+    to import from.
     """
     port = free_port()
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("GRADIENT_")
     }
-    environment |= {"GRADIENT_DRAIN_SECONDS": "0", "PYTHONPATH": str(ROOT)}
+    environment |= {"GRADIENT_DRAIN_SECONDS": "0", "PYTHONPATH": f"{path}{os.pathsep}{ROOT}"}
     environment["DATABASE_URL"] = settings.pop("database_url", f"sqlite:///{folder}/service.db")
     environment |= {f"GRADIENT_{name.upper()}": value for name, value in settings.items()}
     environment["GRADIENT_PORT"] = str(port)
