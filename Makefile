@@ -9,7 +9,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test lint format types browser postgres node test-oracles test-cluster \
+.PHONY: help setup serve test lint format types browser postgres node r test-oracles test-cluster \
 	fuzz load bench image-test sbom audit licences lock openapi clean
 
 help: ## show what there is
@@ -37,7 +37,7 @@ serve: $(VENV)/.core ## start the service (HOST, PORT)
 	$(BIN)/gradient-service serve --host $(HOST) --port $(PORT)
 
 # With CI set a skipped test is a failure: what a test needs must be there then.
-test: lint types browser postgres node ## lint, format check, strict types and the tests
+test: lint types browser postgres node r ## lint, format check, strict types and the tests
 	$(BIN)/python -m pytest -q $(if $(CI),--no-skips)
 
 lint: $(VENV)/.dev ## lint and format check
@@ -60,6 +60,9 @@ postgres: ## install PostgreSQL for the store's tests, likewise
 node: ## install Node.js for the JavaScript example, likewise
 	@scripts/apt-install.sh node nodejs
 
+r: ## install R for the R example, likewise
+	@scripts/apt-install.sh Rscript r-base-core r-cran-httr2 r-cran-jsonlite
+
 # On top of the pinned tools. PyTorch first, by its exact version: a range would bring the build
 # for accelerators. These have no lock, because PyTorch's files differ from index to index.
 $(ORACLES)/.ready: pyproject.toml requirements-dev.txt
@@ -76,7 +79,10 @@ $(PEERS)/.ready: | $(ORACLES)/.ready
 	@$(PEERS)/bin/python $(PIP_INSTALL) 'tesseract-core[runtime]>=1.15' 'tesseract-jax>=0.2'
 	@touch $@
 
-test-oracles: $(ORACLES)/.ready $(PEERS)/.ready ## hold the answers to torch, JAX, ONNX and the real clients
+$(ORACLES)/julia/julia:
+	@scripts/julia.sh $(ORACLES)/julia
+
+test-oracles: $(ORACLES)/.ready $(PEERS)/.ready $(ORACLES)/julia/julia ## hold the answers to torch, JAX, ONNX and the real clients
 	$(ORACLES)/bin/python -m pytest -q -m oracle -W ignore tests
 
 $(VENV)/.cluster: requirements-cluster.txt $(VENV)/.dev
@@ -91,7 +97,7 @@ fuzz: $(VENV)/.dev ## long fuzzing of graphs, bodies and expressions
 	$(BIN)/python -m pytest -q -m fuzz --timeout 900 tests
 
 load: $(VENV)/.dev ## ten minutes at saturation on loopback
-	$(BIN)/python -m pytest -q -s -m soak --timeout 1200 tests
+	$(BIN)/python -m pytest -q -s -m soak --timeout 1200 tests/load
 
 bench: $(VENV)/.dev ## ratios against the references, each in a process of its own
 	@scripts/apt-install.sh wrk wrk

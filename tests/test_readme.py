@@ -74,7 +74,7 @@ def test_named_files_exist() -> None:
     ("language", "name"), [("js", "gradient.mjs"), ("r", "gradient.R"), ("julia", "gradient.jl")]
 )
 def test_examples_of_other_languages_are_those_that_are_kept(language: str, name: str) -> None:
-    """The files are run, or their graphs are, by the tests of the client."""
+    """The tests of the client run the files."""
     (shown,) = re.findall(rf"```{language}\n(.*?)```", README, re.S)
     kept = (ROOT / "examples" / "clients" / name).read_text()
     assert shown.split('8000";\n\n')[-1].rstrip() in kept

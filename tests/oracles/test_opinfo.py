@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("expecttest", reason="PyTorch's samples need it")
 from torch.testing._internal.common_methods_invocations import op_db  # noqa: E402
 
 from tests.oracles.comparing import COUNTED, Skip, hold_to_torch  # noqa: E402
