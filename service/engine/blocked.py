@@ -30,8 +30,10 @@ from service.engine.transform import finished, replay, trace_pull_back
 
 BLOCK = 16_384
 """Points in a block: enough for the interpreter's part to be small, few enough for the cache."""
-_THREADED = 2 * BLOCK
-"""Points from which on a second thread repays the interpreter's lock."""
+THREADED_BLOCK = 50_000
+"""The most of them on several threads, which wait for the interpreter at every call."""
+_LEAST_SHARE = 20_000
+"""Points of a thread from which on it repays those waits."""
 _POWERS: dict[float, np.ufunc] = {2.0: np.square, 0.5: np.sqrt, -1.0: np.reciprocal}
 
 _Take = Callable[[Sequence[Any]], tuple[Any, ...]]
@@ -152,13 +154,17 @@ def run(
     # One piece of memory: of many the system takes some back each time, to clear them anew.
     whole = list(np.empty((len(planned.results), size)))
     given = [leaves[name] for name in planned.leaves]
-    threads = min(os.cpu_count() or 1, 8, size // BLOCK) if size >= _THREADED else 1
+    shares = size // _LEAST_SHARE
+    threads = min(shares, _most_threads()) if shares > 1 else 1
     if threads == 1:
-        _run_blocks(planned, given, whole, range(0, size, BLOCK), control)
+        _run_blocks(planned, given, whole, range(0, size, BLOCK), BLOCK, control)
     else:
-        starts = range(0, size, BLOCK)
+        # Blocks of one size, as many for each thread: none waits for another at the end.
+        rounds = -(-size // (threads * THREADED_BLOCK))
+        length = -(-size // (threads * rounds))
+        starts = range(0, size, length)
         parts = [starts[i::threads] for i in range(threads)]
-        work = partial(_run_blocks, planned, given, whole, control=control)
+        work = partial(_run_blocks, planned, given, whole, length=length, control=control)
         others = [_pool().submit(work, part) for part in parts[1:]]
         try:
             work(parts[0])
@@ -168,10 +174,14 @@ def run(
     return dict(zip(planned.results, whole, strict=True))
 
 
+def _most_threads() -> int:
+    return min(os.cpu_count() or 1, 8)
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
     """Threads beside the caller's own, for all batches together."""
-    return ThreadPoolExecutor(min(os.cpu_count() or 1, 8), thread_name_prefix="blocks")
+    return ThreadPoolExecutor(_most_threads(), thread_name_prefix="blocks")
 
 
 # Threads don't go along into a forked process.
@@ -183,11 +193,12 @@ def _run_blocks(
     leaves: Sequence[Any],
     whole: Sequence[Any],
     starts: Sequence[int],
+    length: int,
     control: Control | None,
 ) -> None:
-    """The blocks that begin at `starts`, with buffers of this thread's own."""
+    """The blocks of `length` that begin at `starts`, with buffers of this thread's own."""
     size = len(whole[0])
-    length = min(size, BLOCK)
+    length = min(size, length)
     buffers = list(np.empty((planned.buffers, length)))
     with np.errstate(all="ignore"):
         for low in starts:
@@ -211,10 +222,13 @@ def _run_blocks(
 
 def fits(program: Program) -> bool:
     """Whether a program's points can run this way: numbers only, no truth values between."""
-    return program.floats and not any(
-        step.operator.group in ("comparison", "logic") or not _is_plain(step)
-        for step in program.code.steps
-    )
+    known: bool | None = program.derived.get(fits)
+    if known is None:
+        known = program.derived[fits] = program.floats and not any(
+            step.operator.group in ("comparison", "logic") or not _is_plain(step)
+            for step in program.code.steps
+        )
+    return known
 
 
 def _is_plain(step: Step) -> bool:

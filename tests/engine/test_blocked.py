@@ -43,7 +43,9 @@ def test_chain_needs_few_buffers_however_long() -> None:
     assert planned.buffers == 1
 
 
-@pytest.mark.parametrize("size", [1, blocked.BLOCK, blocked.BLOCK + 1, 5 * blocked.BLOCK + 7])
+@pytest.mark.parametrize(
+    "size", [1, blocked.BLOCK, blocked.BLOCK + 1, 5 * blocked.BLOCK + 7, 300_001]
+)
 def test_every_point_is_there(size: int) -> None:
     given = points("f = exp(x) * y", size, "x", "y")
     found = batch_gradient(given, values=False)

@@ -82,6 +82,7 @@ def test_points_are_the_same_however_they_are_cut_up(monkeypatch: pytest.MonkeyP
     inputs = scalar_inputs(100_000)
     whole = batch_gradient(batch(graph, inputs, ["x", "y"]), values=False)
     monkeypatch.setattr(blocked, "BLOCK", 4_096)
+    monkeypatch.setattr(blocked, "THREADED_BLOCK", 4_096)
     again = batch_gradient(batch(graph, inputs, ["x", "y"]), values=False)
     part = {n: v[5_000:5_777] if np.ndim(v) else v for n, v in inputs.items()}
     few = batch_gradient(batch(graph, part, ["x", "y"]), values=False)

@@ -14,9 +14,8 @@ from service.engine.shapes import same
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x)) without overflow on either side."""
-    e = np.exp(-np.abs(x))
-    return np.where(np.greater_equal(x, 0), 1.0, e) / (1.0 + e)
+    """1 / (1 + exp(-x)): where the exponential overflows, the value is no normal number."""
+    return 1.0 / (1.0 + np.exp(-x))
 
 
 def _sigmoid_float(x: float) -> float:
