@@ -115,7 +115,7 @@ lock: ## pin all dependencies with hashes
 sbom: ## write the software bill of materials
 	scripts/sbom.sh
 
-audit: ## look the pinned dependencies up in the advisory database
+audit: $(VENV)/.dev ## look the pinned dependencies up in the advisory database (or ADVISORIES=FOLDER)
 	scripts/audit.sh
 
 licences: $(VENV)/.core ## write licences.txt

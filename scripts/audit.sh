@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # Look every pinned dependency up in the advisory database of the package index. Where that has
 # no answer (no internet, or a mirror without advisories) it fails: nothing was audited then.
+# With ADVISORIES=FOLDER they are held to a copy of a database, which its reader keeps up to date.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+locks=(requirements.txt requirements-build.txt requirements-dev.txt requirements-cluster.txt)
+if [ -n "${ADVISORIES:-}" ]; then
+    exec .venv/bin/python scripts/audit.py "$ADVISORIES" "${locks[@]}"
+fi
 tools=build/tools
 [ -x "$tools/bin/pip-audit" ] || { [ -x "$tools/bin/python" ] || scripts/venv.sh "$tools"; "$tools/bin/python" -m pip install --quiet pip-audit; }
 code=0
-for lock in requirements.txt requirements-build.txt requirements-dev.txt requirements-cluster.txt; do
+for lock in "${locks[@]}"; do
     echo "== $lock"
     # --strict: a dependency that can't be looked up is a failure, not a line among others.
     "$tools/bin/pip-audit" --strict --require-hashes --disable-pip --progress-spinner off \

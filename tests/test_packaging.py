@@ -160,3 +160,47 @@ def test_licence_list_names_every_pinned_version() -> None:
         line.split(":")[0] for line in listed
     ]
     assert not [line for line in listed if "not stated" in line]
+
+
+ADVISORY = """
+id: {id}
+published: "2026-01-01T00:00:00Z"
+affected:
+- package: {{name: NumPy, ecosystem: PyPI}}
+  ranges:
+  - type: ECOSYSTEM
+    events: [{events}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "events", "found"),
+    [
+        ("2.4.6", "{introduced: '0'}, {fixed: 2.4.6}", False),
+        ("2.4.5", "{introduced: '0'}, {fixed: 2.4.6}", True),
+        ("2.10.0", "{introduced: '2.9'}, {fixed: '3.0'}", True),
+        ("1.0", "{introduced: '2.9'}, {fixed: '3.0'}", False),
+        ("3.0", "{introduced: '2.9'}, {last_affected: '3.0'}", True),
+        ("3.0.1", "{introduced: '2.9'}, {last_affected: '3.0'}", False),
+        ("1.5", "{introduced: '0'}, {fixed: '1.0'}, {introduced: '1.5'}, {fixed: '2.0'}", True),
+    ],
+)
+def test_audit_names_what_an_advisory_concerns(
+    tmp_path: Path, version: str, events: str, found: bool
+) -> None:
+    (tmp_path / "lock.txt").write_text(f"numpy=={version} \\\n    --hash=sha256:00\nother==1.0\n")
+    folder = tmp_path / "advisories"
+    folder.mkdir()
+    (folder / "one.yaml").write_text(ADVISORY.format(id="PLANTED-1", events=events))
+    script = [sys.executable, ROOT / "scripts" / "audit.py", folder, tmp_path / "lock.txt"]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == (1 if found else 0), done.stderr
+    assert ("PLANTED-1" in done.stdout) is found
+
+
+def test_an_audit_without_advisories_fails(tmp_path: Path) -> None:
+    lock = ROOT / "requirements.txt"
+    script = [sys.executable, ROOT / "scripts" / "audit.py", tmp_path, lock]
+    done = subprocess.run(script, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "0 advisories" in done.stdout
