@@ -236,8 +236,8 @@ class _Columns:
                     return False
                 if _FIXED[self.codes[rank]] != count or count > 2:
                     self.many[order[rank]] = tuple(map(find, inputs[rank]))
-        first = _looked_up(index, map(_FIRST, inputs), find)
-        second = _looked_up(index, map(_LAST, inputs), find)
+        first = _looked_up(index, inputs, _FIRST, find)
+        second = _looked_up(index, inputs, _LAST, find)
         if (np.maximum(first, second) >= np.fromiter(order, np.int64, len(order))).any():
             return False
         # Numbers made anew lie side by side in memory, those of the index anywhere.
@@ -246,16 +246,18 @@ class _Columns:
 
 
 def _looked_up(
-    index: dict[str, int], names: Iterable[str | float], find: Callable[[str | float], int]
+    index: dict[str, int],
+    inputs: Sequence[Sequence[Any]],
+    picked: Callable[[Sequence[Any]], Any],
+    find: Callable[[str | float], int],
 ) -> Any:
-    """`find` for every name, by way of a plain look-up where that is enough, as an array."""
-    names = list(names)
+    """`find` for one input of every node, by way of a plain look-up where that is enough."""
+    names = map(picked, inputs)
     try:
-        return np.fromiter(map(index.__getitem__, names), np.int64, len(names))  # type: ignore[arg-type]
+        return np.fromiter(map(index.__getitem__, names), np.int64, len(inputs))
     except KeyError:
-        found: list[int | None] = list(map(index.get, names))  # type: ignore[arg-type]
-        pairs = zip(names, found, strict=True)
-        return np.array([find(name) if at is None else at for name, at in pairs], np.int64)
+        found = (find(name) if name not in index else index[name] for name in map(picked, inputs))
+        return np.fromiter(found, np.int64, len(inputs))
 
 
 _FIXED = [
