@@ -91,7 +91,7 @@ $(VENV)/.cluster: requirements-cluster.txt $(VENV)/.dev
 
 test-cluster: $(VENV)/.cluster ## bulk work over a local Ray cluster
 	@scripts/apt-install.sh ip iproute2
-	$(BIN)/python -m pytest -q -m cluster -W ignore --timeout 600 tests
+	$(BIN)/python -m pytest -q -m cluster -W ignore --timeout 600 $(if $(CI),--no-skips) tests
 
 fuzz: $(VENV)/.dev ## long fuzzing of graphs, bodies and expressions
 	$(BIN)/python -m pytest -q -m fuzz --timeout 900 tests
