@@ -221,8 +221,8 @@ def asking(server: Server, name: str, folder: Path) -> str:
 
 def test_the_r_example(server: Server, tmp_path: Path) -> None:
     r = shutil.which("Rscript")
-    if r is None:
-        pytest.skip("R is not installed")
+    if r is None or subprocess.run([r, "-e", "library(httr2)"], capture_output=True).returncode:
+        pytest.skip("R with the package httr2 is not installed")
     printed = run([r, asking(server, "gradient.R", tmp_path)])
     assert re.findall(r"\$ (\w): \w+ (-?\d+)", printed) == [("x", "-4"), ("y", "-4"), ("z", "3")]
     least = [float(number) for number in printed.splitlines()[-1].split()[1:]]
