@@ -40,7 +40,8 @@ from service.engine.spellings import (
     SPREAD,
 )
 
-MAX_LENGTH = 100_000
+MAX_LENGTH = 50_000
+"""Characters of source text: what Python's parser reads in half a tenth of a second."""
 MAX_NESTING = 90
 """Brackets deeper than this are refused: Python's own parser allows about two hundred."""
 _MAX_FAULTS = 20

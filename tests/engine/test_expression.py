@@ -174,7 +174,7 @@ def test_intermediates_do_not_take_a_users_name() -> None:
         ("import numpy as os", "syntax", 1, 1),
         ("import numpy as np", "syntax", 1, 1),
         ("x" + ".linalg" * 2_500, "syntax", 1, 1),
-        (",".join(["a"] * 40_000) + " = x", "syntax", 1, 3),
+        (",".join(["a"] * 20_000) + " = x", "syntax", 1, 3),
     ],
 )
 def test_refusal_names_code_and_place(
@@ -204,7 +204,7 @@ def test_every_fault_of_a_text_is_listed() -> None:
 
 def test_faults_of_a_hostile_text_are_bounded() -> None:
     with pytest.raises(GraphError) as caught:
-        parse_expression("concat([" + ",".join(f"foo{i}(x)" for i in range(8_000)) + "])")
+        parse_expression("concat([" + ",".join(f"foo{i}(x)" for i in range(4_000)) + "])")
     assert len(caught.value.faults) == 20
 
 
@@ -214,8 +214,8 @@ def test_work_grows_with_the_length_of_a_text_only() -> None:
         parse_expression("concat([" + ",".join(["x"] * terms) + "])")
         return time.process_time() - started
 
-    short = min(seconds(5_000) for _ in range(3))
-    long = min(seconds(40_000) for _ in range(3))
+    short = min(seconds(2_500) for _ in range(3))
+    long = min(seconds(20_000) for _ in range(3))
     assert long < 8 * short * 8  # quadratic work would be 64 times that of the short text
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from service.engine.expression import MAX_LENGTH
+
 GRADIENT = "/v1/gradient"
 MALFORMED = ("malformed_json",)
 FORM = ("invalid_request", "malformed_json")
@@ -558,7 +560,11 @@ def _expressions() -> Iterator[Hostile]:
         "a megabyte of one name": "y" * 1_000_000 + " +",
         "a megabyte of blanks": " " * 1_000_000,
         "100,000 broken lines": "x = \n" * 100_000,
-        "20,000 unknown functions": "+".join(f"nonsense{i}(x)" for i in range(2_000)),
+        "2,000 unknown functions": "+".join(f"nonsense{i}(x)" for i in range(2_000)),
+        "as many statements as fit": "x;" * (MAX_LENGTH // 2),
+        "as many wrong lines as fit": "z=q(x)\n" * (MAX_LENGTH // 7),
+        "as many equal lines as fit": "x=x\n" * (MAX_LENGTH // 4),
+        "a wrong line after as many as fit": "a=x+y\nb=a*x\n" * (MAX_LENGTH // 13) + "q(x)",
         "nested lambdas": "lambda: " * 1_000 + "x",
         "nested comprehensions": "[" * 150 + "x" + " for x in x]" * 150,
         "nested conditions": "x if x else " * 5_000 + "x",
