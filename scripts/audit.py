@@ -1,15 +1,21 @@
-"""Hold the pinned dependencies to a folder of advisories: `audit.py FOLDER LOCK...`.
+"""Hold the pinned dependencies to advisories: `audit.py FOLDER LOCK...`, `audit.py index LOCK...`.
 
 FOLDER is a copy of the Python Packaging Authority's advisory-database, or any folder of
 documents in the OSV format (YAML or JSON), for where the package index can't be asked.
+`index` asks the index for each package: a mirror may have the advisories of the latest
+release alone, which is enough for a pin that is the latest. What could not be looked up
+counts as a failure.
 Source of the format: https://ossf.github.io/osv-schema/
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+import urllib.request
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +23,9 @@ import yaml
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+INDEX = "https://pypi.org/pypi"
+Pin = tuple[str, str]
+"""The name and version of a package."""
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.M)
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -68,26 +77,55 @@ def _at(text: str) -> Version:
         return Version("0")
 
 
-def main(folder: str, *locks: str) -> int:
-    """Print what was found; 1 for a finding, or where there was nothing to look into."""
-    pinned: dict[str, dict[str, str]] = {lock: pins(Path(lock).read_text()) for lock in locks}
-    found: list[str] = []
+def in_folder(folder: Path, versions: set[Pin]) -> tuple[list[str], str]:
+    """The findings, and what they rest on."""
+    pinned = dict.fromkeys(name for name, _ in versions)
+    found = []
     count, newest = 0, ""
-    for document in advisories(Path(folder)):
+    for document in advisories(folder):
         count += 1
         newest = max(newest, str(document.get("published", "")))
         for affected in document["affected"]:
             package = affected.get("package", {})
-            if package.get("ecosystem") != "PyPI":
-                continue
-            name = canonicalize_name(package["name"])
-            for lock, versions in pinned.items():
-                if name in versions and concerns(affected, versions[name]):
-                    found.append(f"{lock}: {name} {versions[name]}: {document['id']}")
-    print("\n".join(found))
-    total = len({pair for versions in pinned.values() for pair in versions.items()})
-    print(f"{total} pinned versions, {count} advisories up to {newest[:10]}, {len(found)} findings")
-    return 1 if found or not count else 0
+            name = canonicalize_name(package.get("name", ""))
+            if package.get("ecosystem") == "PyPI" and name in pinned:
+                found += [
+                    f"{name} {version}: {document['id']}"
+                    for other, version in sorted(versions)
+                    if other == name and concerns(affected, version)
+                ]
+    if not count:
+        found.append("no advisories: nothing was audited")
+    return found, f"{count} advisories up to {newest[:10]}"
+
+
+def in_index(versions: set[Pin]) -> tuple[list[str], str]:
+    """The same from the package index."""
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(_asked, sorted(versions)))
+    return [line for lines in answers for line in lines], "the advisories of the package index"
+
+
+def _asked(pin: Pin) -> list[str]:
+    name, version = pin
+    for path in (f"{name}/{version}", name):
+        try:
+            with urllib.request.urlopen(f"{INDEX}/{path}/json", timeout=30) as answer:
+                document = json.load(answer)
+        except (OSError, ValueError):
+            continue
+        if document["info"]["version"] == version:
+            listed = document["vulnerabilities"]
+            return [f"{name} {version}: {one['id']}" for one in listed if not one.get("withdrawn")]
+    return [f"{name} {version}: could not be looked up"]
+
+
+def main(source: str, *locks: str) -> int:
+    """Print what was found; 1 for a finding, or where there was nothing to look into."""
+    versions = {pin for lock in locks for pin in pins(Path(lock).read_text()).items()}
+    found, basis = in_index(versions) if source == "index" else in_folder(Path(source), versions)
+    print("\n".join([*found, f"{len(versions)} pinned versions, {basis}, {len(found)} findings"]))
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
