@@ -22,8 +22,8 @@ from typing import Any
 import yaml
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
+from pip._internal.models.index import PyPI  # the address, as pip knows it
 
-INDEX = "https://pypi.org/pypi"
 Pin = tuple[str, str]
 """The name and version of a package."""
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", re.M)
@@ -110,7 +110,7 @@ def _asked(pin: Pin) -> list[str]:
     name, version = pin
     for path in (f"{name}/{version}", name):
         try:
-            with urllib.request.urlopen(f"{INDEX}/{path}/json", timeout=30) as answer:
+            with urllib.request.urlopen(f"{PyPI.pypi_url}/{path}/json", timeout=30) as answer:
                 document = json.load(answer)
         except (OSError, ValueError):
             continue
