@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
+import json
 import re
 import subprocess
 import sys
@@ -204,3 +207,26 @@ def test_an_audit_without_advisories_fails(tmp_path: Path) -> None:
     done = subprocess.run(script, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "0 advisories" in done.stdout
+
+
+def test_an_audit_by_the_index_takes_no_silence_for_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mirror that knows the latest releases alone: one wrong, one right, one that is older."""
+    place = importlib.util.spec_from_file_location("audit", ROOT / "scripts" / "audit.py")
+    assert place is not None and place.loader is not None
+    audit = importlib.util.module_from_spec(place)
+    place.loader.exec_module(audit)
+    latest = {"old": "2.0", "right": "1.0", "wrong": "1.0"}
+
+    def urlopen(url: str, timeout: float) -> io.BytesIO:
+        name, *rest = url.removeprefix(audit.PyPI.pypi_url + "/").removesuffix("/json").split("/")
+        if rest:
+            raise OSError("404")
+        listed = [{"id": "PLANTED-2"}, {"id": "X", "withdrawn": "2026"}] if name == "wrong" else []
+        document = {"info": {"version": latest[name]}, "vulnerabilities": listed}
+        return io.BytesIO(json.dumps(document).encode())
+
+    monkeypatch.setattr(audit.urllib.request, "urlopen", urlopen)
+    found, _ = audit.in_index({(name, "1.0") for name in latest})
+    assert found == ["old 1.0: could not be looked up", "wrong 1.0: PLANTED-2"]
