@@ -214,7 +214,8 @@ def test_an_audit_by_the_index_takes_no_silence_for_an_answer(
 ) -> None:
     """A mirror that knows the latest releases alone: one wrong, one right, one that is older."""
     place = importlib.util.spec_from_file_location("audit", ROOT / "scripts" / "audit.py")
-    assert place is not None and place.loader is not None
+    assert place is not None
+    assert place.loader is not None
     audit = importlib.util.module_from_spec(place)
     place.loader.exec_module(audit)
     latest = {"old": "2.0", "right": "1.0", "wrong": "1.0"}
