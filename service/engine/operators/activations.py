@@ -18,19 +18,12 @@ def sigmoid(x: Any) -> Any:
     return 1.0 / (1.0 + np.exp(-x))
 
 
-def _sigmoid_float(x: float) -> float:
-    if x >= 0.0:
-        return 1.0 / (1.0 + math.exp(-x))
-    e = math.exp(x)
-    return e / (1.0 + e)
-
-
 unary(
     "sigmoid",
     sigmoid,
     # y * (1 - y) loses all digits from x = 40 on; this keeps them.
     lambda xp, g, y, x: g * (y * xp.sigmoid(-x)),
-    scalar=_sigmoid_float,
+    scalar=lambda x: 1.0 / (1.0 + math.exp(-x)),
     group="activation",
     summary="The logistic function.",
     formula="1 / (1 + exp(-x))",
