@@ -31,8 +31,8 @@ from service.engine.memory import keep_freed_memory
 from service.errors import MEDIA_TYPE, Refusal, problem
 from service.routes._endpoint import Context
 from service.routes._pages import graph_finder, task_finder
+from service.schemas.context import recent_graphs
 from service.schemas.errors import SchemaError
-from service.schemas.graph_cache import GraphCache
 from service.settings import Settings, get_settings
 from service.shell import openapi, telemetry
 from service.shell.front import REQUEST_ID, Front
@@ -96,7 +96,7 @@ def _watch_caches(metrics: Metrics, context: Context) -> None:
     metrics.counter("graph_cache_hits", "Graphs recognised.", lambda: graphs.hits)
     metrics.counter("graph_cache_misses", "Graphs read anew.", lambda: graphs.misses)
     metrics.gauge("graph_cache_graphs", "Graphs that are remembered.", lambda: len(graphs))
-    metrics.gauge("graph_cache_bytes", "Bytes of their text.", lambda: graphs.text_bytes)
+    metrics.gauge("graph_cache_bytes", "Bytes of their text.", lambda: graphs.size)
 
 
 def make_context(settings: Settings, store: Store | None = None) -> Context:
@@ -107,7 +107,7 @@ def make_context(settings: Settings, store: Store | None = None) -> Context:
         find_task=task_finder(store),
         max_diagnosis_runs=settings.max_diagnosis_runs,
         limits=settings.limits,
-        graphs=GraphCache(settings.graph_cache_entries, settings.graph_cache_bytes),
+        graphs=recent_graphs(settings.graph_cache_entries, settings.graph_cache_bytes),
         max_output_bytes=settings.max_output_bytes,
         max_batch=settings.max_batch,
         max_depth=settings.max_json_depth,

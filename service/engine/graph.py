@@ -1,6 +1,6 @@
 """A resolved graph: names looked up, arity and attributes checked, order found.
 
-Everything here is independent of shapes; `Graph.program` adds those. A node's position
+Everything here is independent of shapes; `program_for` adds those. A node's position
 is its place in the document. A literal number among the inputs gets a negative
 position, so that plain indexing finds its value at the end of a list of values.
 """
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +18,11 @@ from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.operators import REGISTRY
+from service.engine.recent import Recent
 from service.engine.registry import Operator
-
-if TYPE_CHECKING:
-    from service.engine.levels import Plan
-    from service.engine.program import Program
 
 INPUT, CONSTANT = REGISTRY.codes["input"], REGISTRY.codes["constant"]
 _PROGRAMS_KEPT = 8
-_FLOAT = frozenset((float,))
 
 
 class Graph:
@@ -46,12 +40,11 @@ class Graph:
     literals   values of the literal inputs; literal `j` has position `-1 - j`
     projections  negative position → (node position, index of its output)
     outputs    the names of the outputs
-    plan       how it runs level by level, once that was asked for: see `levels`
+    plan       how it runs level by level, once `levels` was asked
+    programs   the Programs that `program_for` made of it last
     """
 
     __slots__ = (
-        "_lock",
-        "_programs",
         "_rank",
         "attrs",
         "codes",
@@ -65,6 +58,7 @@ class Graph:
         "outputs",
         "places",
         "plan",
+        "programs",
         "projections",
         "scalar",
         "second",
@@ -91,11 +85,10 @@ class Graph:
         self.literals = columns.literals
         self.projections = columns.projections
         self.outputs = outputs
-        self.plan: Plan | Literal[False] | None = None
+        self.plan: Any = None
         self._rank: dict[int, int] | None = None
         self.scalar = _runs_on_floats(self)
-        self._programs: OrderedDict[Any, Program] = OrderedDict()
-        self._lock = Lock()
+        self.programs: Recent[Any, Any] = Recent(_PROGRAMS_KEPT)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -151,45 +144,6 @@ class Graph:
                 if source >= 0:
                     readers[source].append((node, place))
         return readers
-
-    def program(
-        self,
-        inputs: Mapping[str, Any],
-        dtype: str = "float64",
-        limits: Limits = DEFAULT_LIMITS,
-    ) -> Program:
-        """The Program for inputs of these shapes and dtypes; the last few are kept.
-
-        Raises GraphError (missing_input, unused_input, shape_mismatch, dtype) or
-        LimitExceeded.
-        """
-        key = _signature(self, inputs, dtype)
-        with self._lock:
-            known = self._programs.get(key)
-            if known is not None:
-                return known
-        from service.engine.program import build_program
-
-        program = build_program(self, inputs, dtype, limits)
-        with self._lock:
-            self._programs[key] = program
-            if len(self._programs) > _PROGRAMS_KEPT:
-                self._programs.popitem(last=False)
-        return program
-
-
-def _signature(graph: Graph, inputs: Mapping[str, Any], dtype: str) -> Any:
-    """What a Program depends on besides the graph: names, shapes and dtypes of the inputs."""
-    if graph.scalar and dtype == "float64" and _FLOAT.issuperset(map(type, inputs.values())):
-        return frozenset(inputs)
-    return dtype, tuple(
-        sorted(
-            (name, value.shape, value.dtype.char)
-            if isinstance(value, np.ndarray | np.generic)
-            else (name, (), type(value).__name__)
-            for name, value in inputs.items()
-        )
-    )
 
 
 class _Columns:

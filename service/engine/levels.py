@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -98,7 +98,8 @@ def plan_of(graph: Graph) -> Plan | None:
     """The graph's plan, made once; None for a graph that is small, deep or of many kinds."""
     if graph.plan is None:
         graph.plan = _plan(graph) or False
-    return graph.plan or None
+    plan: Plan | Literal[False] = graph.plan
+    return plan or None
 
 
 def _plan(graph: Graph) -> Plan | None:

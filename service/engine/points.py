@@ -29,7 +29,7 @@ from service.engine.errors import Fault, GraphError
 from service.engine.forward import run
 from service.engine.graph import Graph
 from service.engine.namespaces import ARRAYS
-from service.engine.program import Program
+from service.engine.program import Program, program_for
 
 _BLOCK_ELEMENTS = 1 << 17
 Reduction = Literal["none", "sum", "mean"]
@@ -81,7 +81,7 @@ def batch(
     point = {
         name: np.asarray(value)[0] if name in chosen else value for name, value in inputs.items()
     }
-    return Batch(graph.program(point, dtype, limits), inputs, chosen, size)
+    return Batch(program_for(graph, point, dtype, limits), inputs, chosen, size)
 
 
 def batch_gradient(

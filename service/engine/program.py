@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.code import Code
-from service.engine.control import Limits
+from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError
 from service.engine.graph import Graph
 from service.engine.graph_spec import Leaf
@@ -20,6 +20,7 @@ from service.engine.trace import Builder, Traced
 
 SCALAR = TensorSpec(())
 _IDENTITY = REGISTRY["identity"]
+_FLOAT = frozenset((float,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Cost:
 
 
 class Program:
-    """Immutable; made by `Graph.program`, which keeps it.
+    """Immutable; made by `program_for`, which keeps it.
 
     `floats` says that it runs on Python floats, node by node of the graph; otherwise, and
     for every transformation, it is the straight-line `code`.
@@ -129,11 +130,41 @@ def tensor_spec(value: Any, leaf: Leaf, dtype: str) -> TensorSpec:
     return TensorSpec(value.shape, wanted or (dtype if kind == "f" else str(value.dtype)))
 
 
-def build_program(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) -> Program:
-    """Check `inputs` against the graph's leaves and infer every shape.
+def program_for(
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    dtype: str = "float64",
+    limits: Limits = DEFAULT_LIMITS,
+) -> Program:
+    """The Program for inputs of these shapes and dtypes; the graph's last few are kept.
 
-    Raises GraphError with all faults of the inputs, or all of the nodes.
+    Raises GraphError (missing_input, unused_input, shape_mismatch, dtype) with all faults
+    of the inputs, or all of the nodes, or LimitExceeded.
     """
+    key = _signature(graph, inputs, dtype)
+    program: Program | None = graph.programs.get(key)
+    if program is None:
+        program = _build(graph, inputs, dtype, limits)
+        graph.programs.put(key, program)
+    return program
+
+
+def _signature(graph: Graph, inputs: Mapping[str, Any], dtype: str) -> Any:
+    """What a Program depends on besides the graph: names, shapes and dtypes of the inputs."""
+    if graph.scalar and dtype == "float64" and _FLOAT.issuperset(map(type, inputs.values())):
+        return frozenset(inputs)
+    return dtype, tuple(
+        sorted(
+            (name, value.shape, value.dtype.char)
+            if isinstance(value, np.ndarray | np.generic)
+            else (name, (), type(value).__name__)
+            for name, value in inputs.items()
+        )
+    )
+
+
+def _build(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) -> Program:
+    """Check `inputs` against the graph's leaves and infer every shape."""
     faults: list[Fault] = []
     leaves = graph.inputs
     for name in inputs:

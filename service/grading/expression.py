@@ -8,6 +8,7 @@ from service.engine.compute import forward
 from service.engine.errors import EngineError, GraphError
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
+from service.engine.program import program_for
 from service.grading.truth import Truth
 
 _MAX_NODES = 2_000
@@ -38,7 +39,7 @@ def check_expression(truth: Truth, source: str) -> list[str]:
         inputs = {name: values[name] for name in graph.inputs}
         inputs = {n: float(v) if np.ndim(v) == 0 else v for n, v in inputs.items()}
         try:
-            found = forward(graph.program(inputs, "float64", truth.limits), inputs)
+            found = forward(program_for(graph, inputs, "float64", truth.limits), inputs)
         except (EngineError, ValueError, ArithmeticError) as error:
             return [f"the expression can't be computed: {str(error)[:200]}"]
         result = next(iter(found.outputs.values()))

@@ -10,6 +10,7 @@ import numpy as np
 
 from service.engine.control import DEFAULT_LIMITS, Control, Limits
 from service.engine.errors import EngineError, Fault, GraphError
+from service.engine.program import program_for
 from service.grading.circuit import Circuit, Pass, Point, compute_point
 from service.grading.task import Task
 
@@ -119,7 +120,7 @@ class Truth:
 
 
 def _circuit(task: Task, inputs: Mapping[str, Tensor], limits: Limits) -> Circuit:
-    program = task.graph.program(inputs, "float64", limits)
+    program = program_for(task.graph, inputs, "float64", limits)
     return Circuit(program, task.output, task.cotangent)
 
 

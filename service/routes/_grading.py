@@ -10,8 +10,8 @@ import msgspec
 
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
+from service.engine.recent import Recent
 from service.errors import Problem, Refusal, problem
-from service.grading.cache import TruthCache
 from service.grading.formats import FORMATS, Failure, Format
 from service.grading.grade import grade
 from service.grading.report import shown
@@ -21,7 +21,8 @@ from service.schemas.answers import encode
 from service.schemas.context import Context
 from service.schemas.grading import lower, parse_grading, read_task, task_part
 
-TRUTHS = TruthCache()
+TRUTHS: Recent[bytes, Truth] = Recent(64, 20_000_000)
+"""The same task is graded hundreds of times: truths by their task's text, sized in elements."""
 DEFAULT_PROBLEM = "gradients"
 
 
@@ -66,13 +67,12 @@ def find_truth(
     Raises what is wrong with the task.
     """
     text, asked = task_text(document, context)
-
-    def make() -> Truth:
+    truth = TRUTHS.get(text)
+    if truth is None:
         task = parse_grading(text, context.max_depth)
         task.pop("id", None)
-        return Truth(read_task(task, context), context.limits, control)
-
-    truth = TRUTHS.obtain(text, make)
+        truth = Truth(read_task(task, context), context.limits, control)
+        TRUTHS.put(text, truth, truth.circuit.program.cost.elements * len(truth.points))
     return truth, lower(truth.task.reveal, asked)
 
 

@@ -16,7 +16,7 @@ from service.engine.control import Control
 from service.engine.errors import Fault, GraphError, LimitExceeded
 from service.engine.gradient_graph import gradient_graph
 from service.engine.points import batch, batch_gradient
-from service.engine.program import Program
+from service.engine.program import Program, program_for
 from service.routes._endpoint import Context, Cost, Endpoint, Work
 from service.schemas import responses
 from service.schemas.analysis import analysis
@@ -90,7 +90,7 @@ def _warnings(found: Sequence[NotFinite]) -> dict[str, Any]:
 
 def _read_forward(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, ForwardRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     everything = request.values == "all"
     elements = program.cost.elements if everything else _sizes(program, program.outputs)
 
@@ -108,7 +108,7 @@ def _read_gradient(body: bytes, context: Context, may_block: bool = True, /) -> 
     request, graph = read_request(body, GradientRequest, context, may_block)
     if request.batch:
         return _batched_gradient(request, graph, context)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     everything = request.values == "all"
     whole = program.cost.elements
     elements = whole * (everything + request.node_gradients) + _sizes(program, request.wrt)
@@ -188,7 +188,7 @@ def _blaming(member: str, names: Iterable[str]) -> Iterator[None]:
 
 def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, VjpRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     rows = 1
     if request.batch_cotangents:
         rows = max((_length(tensor) for tensor in request.cotangents.values()), default=1)
@@ -211,7 +211,7 @@ def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
 
 def _read_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, JvpRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     elements = 2 * _sizes(program, _outputs(program, request.outputs))
 
     def run(control: Control | None) -> bytes:
@@ -226,7 +226,7 @@ def _read_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
 
 def _read_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, JacobianRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     rows = _sizes(program, _outputs(program, request.outputs))
     columns = _sizes(program, request.wrt)
     context.limits.check("elements_total", rows * columns)
@@ -250,7 +250,7 @@ def _read_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> 
 
 def _read_hessian(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, HessianRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     size = _sizes(program, request.wrt)
     context.limits.check("elements_total", size * size)
 
@@ -268,7 +268,7 @@ def _read_hessian(body: bytes, context: Context, may_block: bool = True, /) -> W
 
 def _read_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, HvpRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
 
     def run(control: Control | None) -> bytes:
         with _blaming("vector", request.vector):
@@ -299,7 +299,7 @@ def _require_gradients(names: Iterable[str]) -> None:
 
 def _read_check(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, CheckRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     wanted = request.wrt if request.wrt is not None else request.gradients
     names = graph.inputs if wanted is None else [name for name in wanted if name in graph.inputs]
     if request.wrt is not None and request.gradients is not None:
@@ -340,7 +340,7 @@ def _read_analyze(body: bytes, context: Context, may_block: bool = True, /) -> W
 
 def _read_gradient_graph(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, GradientGraphRequest, context, may_block)
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     growth = 4 ** min(request.order, context.limits.order)
 
     def run(_: Control | None) -> bytes:

@@ -14,7 +14,7 @@ from service.diagrams.formats import dot, mermaid, node_link
 from service.diagrams.summary import summarised
 from service.diagrams.svg import draw
 from service.engine.control import Control
-from service.engine.program import abstract_program
+from service.engine.program import abstract_program, program_for
 from service.routes._endpoint import Context, Cost, Endpoint, Work
 from service.schemas.explaining import DiagramRequest, NodeLinkResponse
 from service.schemas.requests import read_request
@@ -58,7 +58,7 @@ def written(circuit: Circuit, form: str) -> bytes:
 def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, DiagramRequest, context, may_block)
     if request.values:
-        program = graph.program(request.inputs, request.dtype, context.limits)
+        program = program_for(graph, request.inputs, request.dtype, context.limits)
     else:
         program = abstract_program(graph, {}, request.dtype, context.limits)
 

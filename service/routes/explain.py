@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.engine.control import Control
 from service.engine.errors import LimitExceeded
+from service.engine.program import program_for
 from service.explain.explanation import explain
 from service.routes._endpoint import Context, Cost, Endpoint, Work
 from service.schemas.answers import encode
@@ -21,7 +22,7 @@ def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, ExplainRequest, context, may_block)
     if len(graph) > MAX_NODES:
         raise LimitExceeded("explained_nodes", MAX_NODES, len(graph))
-    program = graph.program(request.inputs, request.dtype, context.limits)
+    program = program_for(graph, request.inputs, request.dtype, context.limits)
     known = program.cost
     size = _NODE_BYTES * known.nodes + _ELEMENT_BYTES * known.elements
     if size > context.max_output_bytes:

@@ -19,7 +19,7 @@ from service.engine.compute import forward
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
 from service.engine.graph import Graph
-from service.engine.program import Program, abstract_program
+from service.engine.program import Program, abstract_program, program_for
 from service.engine.registry import TensorSpec
 from service.errors import responses
 from service.routes._endpoint import Context, Cost, Work
@@ -68,7 +68,7 @@ def _inputs(document: Document, graph: Graph, context: Context) -> tuple[dict[st
     """The inputs' values, and the program for them."""
     given = _member(document, "inputs", dict, "the arrays by name")
     values = read_arrays(given, "#/inputs", context.limits)
-    return values, graph.program(values, floating_dtype(values.values()), context.limits)
+    return values, program_for(graph, values, floating_dtype(values.values()), context.limits)
 
 
 def _vector(document: Document, member: str, names: list[str], context: Context) -> dict[str, Any]:

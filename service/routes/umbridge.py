@@ -23,6 +23,7 @@ from service.engine.compute import forward
 from service.engine.control import Control, Limits
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.program import program_for
 from service.errors import problem, responses
 from service.routes._endpoint import Context, Cost, Work
 from service.routes._pages import store_of
@@ -156,7 +157,7 @@ def _apply_hessian(call: Call, model: Model) -> Run:
         model.derived[output] = _weighted(model.graph, output, model.limits)
     graph, weights, total = model.derived[output]
     values[weights] = sens
-    program = graph.program(values, "float64", model.limits)
+    program = program_for(graph, values, "float64", model.limits)
     vector = {first: _zeros(model.inputs[first]), second: vec}
 
     def run(control: Control | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from service.engine.compute import forward
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.operators import REGISTRY
+from service.engine.program import program_for
 from service.engine.registry import Attribute, Domain, Example, Operator
 from service.schemas.graph_json import graph_document
 
@@ -142,7 +143,7 @@ def _example(operator: Operator) -> dict[str, Any]:
     )
     request = {"graph": graph_document(spec)}
     graph = resolve(spec)
-    made = forward(graph.program({}), {}, values=False)
+    made = forward(program_for(graph, {}), {}, values=False)
     return {"request": request | {"values": "output"}, "response": {"outputs": made.outputs}}
 
 

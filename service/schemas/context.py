@@ -6,10 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.engine.control import DEFAULT_LIMITS, Limits
-from service.schemas.graph_cache import GraphCache
+from service.engine.graph import Graph
+from service.engine.recent import Recent
+
+GraphCache = Recent[bytes, Graph]
 
 MAX_FAULTS = 20
 """Faults of a request's form that are looked for before giving up."""
+
+
+def recent_graphs(most: int = 1_024, most_bytes: int = 64 * 1024 * 1024) -> GraphCache:
+    """A cache of resolved graphs by their text, bounded by the size of the texts.
+
+    A resolved graph takes about ten times the memory of its text.
+    """
+    return Recent(most, most_bytes)
 
 
 class WouldBlock(Exception):
@@ -31,7 +42,7 @@ class Context:
     """
 
     limits: Limits = DEFAULT_LIMITS
-    graphs: GraphCache = field(default_factory=GraphCache)
+    graphs: GraphCache = field(default_factory=recent_graphs)
     find_graph: Callable[[str], bytes] | None = None
     max_output_bytes: int = 256 * 1024 * 1024
     max_batch: int = 10_000_000

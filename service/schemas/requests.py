@@ -195,7 +195,7 @@ def find_graph(text: bytes, context: Context, may_block: bool = True) -> Graph:
         if graph is not None:
             return graph
     graph = read_graph(text, context.limits)
-    context.graphs.put(text, graph)
+    context.graphs.put(text, graph, len(text))
     return graph
 
 

@@ -8,11 +8,9 @@ Protocol: https://um-bridge-benchmarks.readthedocs.io/en/docs/umbridge/index.htm
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock
 from typing import Any
 
 import msgspec
@@ -21,7 +19,8 @@ import numpy as np
 from service.engine.control import Limits
 from service.engine.errors import GraphError
 from service.engine.graph import Graph
-from service.engine.program import Cost, Program, abstract_program
+from service.engine.program import Cost, Program, abstract_program, program_for
+from service.engine.recent import Recent
 from service.engine.registry import TensorSpec
 from service.errors import Refusal
 from service.schemas.context import Context, WouldBlock
@@ -159,7 +158,7 @@ class Model:
 
     def program(self, values: Mapping[str, Any]) -> Program:
         """The program for these values."""
-        return self.graph.program(values, "float64", self.limits)
+        return program_for(self.graph, values, "float64", self.limits)
 
 
 def _at(names: Sequence[str], index: Any, member: str) -> str:
@@ -208,8 +207,7 @@ def read_call(body: bytes, context: Context, may_block: bool) -> tuple[Call, Mod
     text = _registered(call.name, context, may_block)
     written = bytes(call.config)
     key = (call.name if text is None else text, written, context.limits)
-    with _lock:
-        model = _models.get(key)
+    model = _models.get(key)
     if model is not None:
         return call, model
     try:
@@ -231,15 +229,11 @@ def read_call(body: bytes, context: Context, may_block: bool) -> tuple[Call, Mod
         explain_graph(text, context.limits, context.max_depth)
     model = _model(graph, config, context.limits)
     if text[:1] != b'"':  # what a name in the configuration points at may change
-        with _lock:
-            _models[key] = model
-            if len(_models) > _MODELS_KEPT:
-                _models.popitem(last=False)
+        _models.put(key, model)
     return call, model
 
 
-_models: OrderedDict[Any, Model] = OrderedDict()
-_lock = Lock()
+_models: Recent[Any, Model] = Recent(_MODELS_KEPT)
 
 
 def _registered(name: str, context: Context, may_block: bool) -> bytes | None:

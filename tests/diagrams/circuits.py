@@ -10,7 +10,7 @@ import numpy as np
 
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
-from service.engine.program import Program
+from service.engine.program import Program, program_for
 
 Row = tuple[Any, ...]
 
@@ -29,7 +29,7 @@ def program(leaves: dict[str, Any], *rows: Row, output: str | list[str] | None =
         spec.ids.append(name)
         spec.ops.append(op)
         spec.inputs.append(inputs)
-    return resolve(spec).program({})
+    return program_for(resolve(spec), {})
 
 
 def product() -> Program:

@@ -11,6 +11,7 @@ import pytest
 from service.engine.batching import batched, way
 from service.engine.compute import document_names, tensor_leaves
 from service.engine.forward import run
+from service.engine.program import program_for
 from service.engine.registry import REGISTRY, Example, Operator
 from tests.engine.drawing import GATES, draw, examples, graph_of
 
@@ -34,7 +35,7 @@ def test_batch_equals_its_points(op: Operator, example: Example, flags: tuple[bo
                 point[place] = points[0][place]
     graph = graph_of(op, example, points[0])
     one = {f"x{place}": np.asarray(x) for place, x in enumerate(points[0])}
-    program = graph.program(one)
+    program = program_for(graph, one)
     results = {n: s for n, s in document_names(program) if n not in one}
     carried = [f"x{place}" for place, flag in enumerate(flags) if flag]
     code = batched(program.code, results, carried, SIZE)

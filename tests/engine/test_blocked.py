@@ -15,6 +15,7 @@ from service.engine.errors import Cancelled
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
 from service.engine.points import Batch, batch, batch_gradient
+from service.engine.program import program_for
 
 RNG = np.random.default_rng(5)
 
@@ -37,7 +38,7 @@ def test_results_that_are_leaves_literals_or_one_another() -> None:
 
 def test_chain_needs_few_buffers_however_long() -> None:
     lines = ["n0 = sin(x)", *(f"n{i} = sin(n{i - 1}) * 0.5" for i in range(1, 60))]
-    program = resolve(parse_expression("\n".join(lines))).program({"x": 1.0})
+    program = program_for(resolve(parse_expression("\n".join(lines))), {"x": 1.0})
     planned = blocked.plan(program, "n59", [], 1.0, [])
     assert len(planned.calls) == 119
     assert planned.buffers == 1

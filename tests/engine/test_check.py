@@ -15,13 +15,13 @@ from service.engine.control import Control
 from service.engine.errors import DeadlineExceeded, GraphError
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
-from service.engine.program import Program
+from service.engine.program import Program, program_for
 from service.engine.registry import Example, Operator
 from tests.engine.drawing import GATES, draw, examples, graph_of
 
 
 def program(text: str, **inputs: Any) -> Program:
-    return resolve(parse_expression(text)).program(inputs)
+    return program_for(resolve(parse_expression(text)), inputs)
 
 
 SMOOTH = "s = sum(exp(sin(x)) * y / (1 + y ** 2))"
@@ -110,7 +110,7 @@ def test_large_input_is_sampled() -> None:
 
 def test_single_precision_takes_a_larger_step() -> None:
     inputs = {"x": np.array([0.3, 0.7], np.float32)}
-    made = resolve(parse_expression("sum(exp(x))")).program(inputs, "float32")
+    made = program_for(resolve(parse_expression("sum(exp(x))")), inputs, "float32")
     report = check(made, inputs, tolerance=1e-2)
     assert report.passed
     assert report.inputs["x"].step > 1e-3
@@ -235,7 +235,7 @@ def test_check_agrees_with_every_operator_and_finds_a_wrong_factor(
 ) -> None:
     inputs = draw(op, example, 0)
     given = {f"x{place}": np.asarray(x) for place, x in enumerate(inputs)}
-    made = graph_of(op, example, inputs).program(given)
+    made = program_for(graph_of(op, example, inputs), given)
     if not made.spec("y").floating:
         return
     for method in METHODS:

@@ -11,6 +11,7 @@ from service.engine import levels, scalar
 from service.engine.compute import float_leaves, forward, gradient
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.program import program_for
 
 GATES = {"add": 2, "mul": 2, "sub": 2, "maximum": 2, "div": 2, "tanh": 1, "sin": 1, "neg": 1}
 
@@ -39,7 +40,7 @@ def test_values_and_gradients_agree_with_the_plain_loop() -> None:
     graph = wide(levels.LEAST_NODES + 500)
     plan = levels.plan_of(graph)
     assert plan is not None
-    program = graph.program({})
+    program = program_for(graph, {})
     assert program.floats
     v = scalar.forward(graph, float_leaves(program, {}))
     found = forward(program, {})
@@ -66,7 +67,7 @@ def test_choice_depends_on_the_graph_alone() -> None:
 
 def test_a_second_run_gives_the_same_bits() -> None:
     graph = wide(levels.LEAST_NODES + 500, seed=3)
-    program = graph.program({})
+    program = program_for(graph, {})
     assert repr(gradient(program, {})) == repr(gradient(program, {}))
 
 
@@ -77,7 +78,7 @@ def test_chain_of_100_000_nodes() -> None:
         ids, ["input"] + ["add"] * n, [(), *([a, 0.5] for a in ids[:-1])], {},
         {0: Leaf("input", 1.0)}, ids[-1],
     )  # fmt: skip
-    found = gradient(resolve(spec).program({}), {}, values=False)
+    found = gradient(program_for(resolve(spec), {}), {}, values=False)
     assert (found.value, found.gradients) == (1.0 + n * 0.5, {"x": 1.0})
 
 
@@ -99,5 +100,5 @@ def test_fan_out_of_100_000(order: int) -> None:
         {0: Leaf("input", 3.0)},
         f"s{n - 2}",
     )
-    found = gradient(resolve(spec).program({}), {}, values=False)
+    found = gradient(program_for(resolve(spec), {}), {}, values=False)
     assert (found.value, found.gradients) == (6.0 * n, {"x": 2.0 * n})

@@ -9,11 +9,12 @@ import pytest
 
 from service.engine.compute import Gradient, gradient
 from service.engine.graph import Graph
+from service.engine.program import program_for
 from tests.engine.graphs import graph_from, leaf, node
 
 
 def differentiated(graph: Graph) -> Gradient:
-    return gradient(graph.program({}), {}, node_gradients=True)
+    return gradient(program_for(graph, {}), {}, node_gradients=True)
 
 
 def test_simple_expressions_product() -> None:
@@ -160,7 +161,7 @@ def test_gradients_for_vectorized_operations() -> None:
     w, x, dd = (rng.standard_normal(shape) for shape in ((5, 10), (10, 3), (5, 3)))
     graph = graph_from([leaf("W"), leaf("X"), node("D", "matmul", "W", "X")])
     inputs = {"W": w, "X": x}
-    found = gradient(graph.program(inputs), inputs, cotangent=dd)
+    found = gradient(program_for(graph, inputs), inputs, cotangent=dd)
     np.testing.assert_array_equal(found.value, w.dot(x))
     np.testing.assert_allclose(found.gradients["W"], dd.dot(x.T), rtol=1e-15)
     np.testing.assert_allclose(found.gradients["X"], w.T.dot(dd), rtol=1e-15)

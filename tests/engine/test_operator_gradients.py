@@ -12,6 +12,7 @@ from service.engine.code import Code
 from service.engine.compute import document_names, tensor_leaves
 from service.engine.forward import run
 from service.engine.namespaces import ARRAYS
+from service.engine.program import program_for
 from service.engine.registry import REGISTRY, Example, Operator
 from service.engine.trace import Builder, Traced
 from service.engine.transform import finished, replay, trace_pull_back
@@ -28,7 +29,7 @@ CASES = [
 def program_code(op: Operator, example: Example, inputs: list[Any], dtype: str = "float64") -> Any:
     graph = graph_of(op, example, inputs)
     given = {f"x{place}": np.asarray(x) for place, x in enumerate(inputs)}
-    program = graph.program(given, dtype)
+    program = program_for(graph, given, dtype)
     return (
         program.code,
         tensor_leaves(program, given),

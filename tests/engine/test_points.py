@@ -13,6 +13,7 @@ from service.engine.errors import GraphError
 from service.engine.expression import parse_expression
 from service.engine.graph import Graph, resolve
 from service.engine.points import batch, batch_gradient
+from service.engine.program import program_for
 
 SCALAR = "a = tanh(x * w) + x ** 3\nf = a / (1 + exp(-a)) * w - abs(x) + max(x, y) + pow(2, y)"
 TENSOR = "h = tanh(x @ W + b)\nf = sum(h * h)"
@@ -23,7 +24,7 @@ def one_by_one(graph: Graph, inputs: dict[str, Any], carried: list[str]) -> list
     size = len(inputs[carried[0]])
     points = [{n: (v[i] if n in carried else v) for n, v in inputs.items()} for i in range(size)]
     return [
-        gradient(graph.program(point), point, node_gradients=True)
+        gradient(program_for(graph, point), point, node_gradients=True)
         for point in (
             {n: float(v) if np.ndim(v) == 0 else v for n, v in point.items()} for point in points
         )

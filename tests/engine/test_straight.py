@@ -9,7 +9,7 @@ import pytest
 from service.engine.compute import gradient
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
-from service.engine.program import Program
+from service.engine.program import Program, program_for
 from service.engine.straight import MOST_NODES, OFTEN, straight, written
 
 UNARY = ["exp", "sin", "tanh", "sigmoid", "sqrt", "log", "neg", "relu", "square", "reciprocal"]
@@ -27,7 +27,7 @@ def program_of(nodes: list[tuple[str, list[str | float]]]) -> Program:
         leaves={i: Leaf("input", 1.5) for i in range(3)},
         output=ids[-1],
     )
-    return resolve(spec).program({})
+    return program_for(resolve(spec), {})
 
 
 def drawn(seed: int) -> Program:
@@ -99,7 +99,7 @@ def test_names_are_no_code() -> None:
         inputs=[(), (), ids[:2]],
         leaves={0: Leaf("input", 2.0), 1: Leaf("input", 3.0)},
     )
-    program = resolve(spec).program({})
+    program = program_for(resolve(spec), {})
     for _ in range(OFTEN + 2):
         made = gradient(program, {})
     assert made.gradients == {ids[0]: 3.0, ids[1]: 2.0}

@@ -10,6 +10,7 @@ import pytest
 
 from service.engine.compute import gradient
 from service.engine.errors import GraphError
+from service.engine.program import program_for
 from service.engine.registry import REGISTRY, Example, Operator
 from service.explain.dimensions import product_for
 from service.explain.explanation import explain
@@ -54,7 +55,7 @@ def test_every_operator_is_explained_with_the_engines_numbers(
 ) -> None:
     arrays = draw(op, example, seed=5)
     inputs = {f"x{i}": a if a.ndim else a[()] for i, a in enumerate(map(np.asarray, arrays))}
-    program = graph_of(op, example, arrays).program(inputs)
+    program = program_for(graph_of(op, example, arrays), inputs)
     output = program.outputs[0]
     spec = program.spec(output)
     if not spec.floating:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.engine.compute import gradient
-from service.engine.program import Program
+from service.engine.program import Program, program_for
 from service.engine.registry import REGISTRY, Example, Operator
 from service.explain.staged import staged
 from tests.diagrams import circuits
@@ -63,7 +63,7 @@ def test_circuits_run_and_agree(name: str) -> None:
 def test_every_operator_is_written_and_agrees(op: Operator, example: Example) -> None:
     arrays = draw(op, example, seed=3)
     inputs = {f"x{i}": a if a.ndim else a[()] for i, a in enumerate(map(np.asarray, arrays))}
-    program = graph_of(op, example, arrays).program(inputs)
+    program = program_for(graph_of(op, example, arrays), inputs)
     output = program.outputs[0]
     if not program.spec(output).floating:
         program = as_numbers(op, example, arrays, inputs)
@@ -180,6 +180,6 @@ def test_the_code_is_python_that_uses_numpy_alone() -> None:
 
 def test_float32_stays_float32() -> None:
     graph = circuits.network().graph
-    program = graph.program({}, dtype="float32")
+    program = program_for(graph, {}, dtype="float32")
     scope = execute(staged(program, {}).code)
     assert scope["dW1"].dtype == np.float32

@@ -13,9 +13,8 @@ from service.grading.circuit import Pass
 from service.grading.formats import FORMATS
 from service.grading.truth import Truth
 from service.routes._grading import find_truth, graded, rendered
-from service.schemas.context import Context
+from service.schemas.context import Context, recent_graphs
 from service.schemas.grading import parse_grading
-from service.schemas.graph_cache import GraphCache
 
 COUNT = 300
 
@@ -58,7 +57,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def test_three_hundred_submissions_share_their_truth() -> None:
     task, names = circuit()
-    context = Context(graphs=GraphCache(0, 0))
+    context = Context(graphs=recent_graphs(0, 0))
     truth, reveal = find_truth(task, context)
     native = FORMATS["native"]
     figures = {}

@@ -24,6 +24,7 @@ from onnx.reference import ReferenceEvaluator
 
 from service.engine.compute import forward, gradient
 from service.engine.control import DEFAULT_LIMITS
+from service.engine.program import program_for
 from service.onnx import Imported, OnnxError, from_onnx
 from service.schemas.graphs import read_graph
 from tests.serving import ROOT
@@ -50,7 +51,7 @@ def model_of(
 
 def ran(made: Imported, values: dict[str, Any]) -> list[Any]:
     graph = read_graph(orjson.dumps(made.graph), DEFAULT_LIMITS)
-    return list(forward(graph.program(values), values).outputs.values())
+    return list(forward(program_for(graph, values), values).outputs.values())
 
 
 X = np.random.default_rng(0).normal(size=(2, 3, 4))
@@ -144,12 +145,12 @@ def test_weights_are_inputs_with_gradients_or_constants_without() -> None:
     assert made.parameters == ("w",)
     assert made.dtype == "float64"
     graph = read_graph(orjson.dumps(made.graph), DEFAULT_LIMITS)
-    answer = gradient(graph.program({"x": 2.0}), {"x": 2.0})
+    answer = gradient(program_for(graph, {"x": 2.0}), {"x": 2.0})
     assert answer.gradients == {"x": 3.0, "w": 2.0}
     frozen = from_onnx(model, parameters="constants")
     assert frozen.parameters == ()
     graph = read_graph(orjson.dumps(frozen.graph), DEFAULT_LIMITS)
-    assert gradient(graph.program({"x": 2.0}), {"x": 2.0}).gradients == {"x": 3.0}
+    assert gradient(program_for(graph, {"x": 2.0}), {"x": 2.0}).gradients == {"x": 3.0}
 
 
 def test_everything_without_a_counterpart_is_listed() -> None:
@@ -290,7 +291,7 @@ def test_models_of_pytorch_have_pytorchs_gradients(torch: Any, name: str, export
     cotangent = torch.randn(*result.shape, dtype=torch.float64)
     (result * cotangent).sum().backward()
     values = {own: x.detach().numpy()}
-    found = gradient(graph.program(values), values, cotangent=cotangent.numpy(), values=False)
+    found = gradient(program_for(graph, values), values, cotangent=cotangent.numpy(), values=False)
     np.testing.assert_allclose(found.value, result.detach(), rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(found.gradients[own], x.grad, rtol=1e-9, atol=1e-12)
     # Exporters fold batch norms into weights: those are not compared.
@@ -352,7 +353,7 @@ def test_models_of_scikit_learn(name: str) -> None:
     made = from_onnx(model, shapes={"X": [2, 3]}, outputs=outputs)
     graph = read_graph(orjson.dumps(made.graph), DEFAULT_LIMITS)
     x = rng.normal(size=(2, 3))
-    program = graph.program({"X": x})
+    program = program_for(graph, {"X": x})
     (value,) = forward(program, {"X": x}).outputs.values()
     np.testing.assert_allclose(value, predict(x), rtol=1e-6, atol=1e-9)
     cotangent = rng.normal(size=np.shape(value))

@@ -20,6 +20,7 @@ from service.engine.gradient_graph import gradient_graph
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.operators import REGISTRY
+from service.engine.program import program_for
 from service.engine.registry import Example, Operator
 from service.onnx import OnnxError, from_onnx, to_onnx
 from service.schemas.graphs import read_graph
@@ -90,7 +91,7 @@ def test_an_operator_means_the_same_in_the_model_and_when_read_back(op: Operator
         spec.attrs = {len(names): dict(example.attrs)} if example.attrs else {}
         spec.output = "r"
         graph = resolve(spec)
-        found = forward(graph.program(values), values).values or {}
+        found = forward(program_for(graph, values), values).values or {}
         wanted = found["r" if "r" in found else "r.0"]
         model = to_onnx(graph, dtype="float64")
         (made,) = run(model, values)
@@ -98,7 +99,7 @@ def test_an_operator_means_the_same_in_the_model_and_when_read_back(op: Operator
         np.testing.assert_allclose(made, wanted, rtol=1e-6, atol=1e-6)
         back = from_onnx(model, outputs=[model.graph.output[0].name])
         again = read_graph(orjson.dumps(back.graph), DEFAULT_LIMITS)
-        (read,) = forward(again.program(values), values).outputs.values()
+        (read,) = forward(program_for(again, values), values).outputs.values()
         np.testing.assert_allclose(read, wanted, rtol=1e-6, atol=1e-6)
 
 
@@ -146,7 +147,7 @@ def test_a_gradient_can_be_exported_too() -> None:
     rng = np.random.default_rng(1)
     values = {"W": rng.normal(size=(4, 3)), "x": rng.normal(size=3)}
     values |= {"b": rng.normal(size=4), "y": rng.normal(size=4)}
-    derived = gradient_graph(graph.program(values))
+    derived = gradient_graph(program_for(graph, values))
     model = to_onnx(resolve(derived.spec), {n: v.shape for n, v in values.items()}, dtype="float64")
     names = [value.name for value in model.graph.output]
     made = dict(zip(names, run(model, values), strict=True))
@@ -168,6 +169,6 @@ def test_the_model_runs_in_onnxruntime() -> None:
     session = runtime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    program = graph.program(values, "float32")
+    program = program_for(graph, values, "float32")
     (wanted,) = forward(program, values).outputs.values()
     np.testing.assert_allclose(session.run(None, values)[0], wanted, rtol=1e-4, atol=1e-6)

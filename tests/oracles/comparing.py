@@ -17,6 +17,7 @@ from service.engine.forward import run
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.namespaces import ARRAYS
+from service.engine.program import program_for
 from service.engine.trace import Builder
 from service.engine.transform import finished, replay, trace_pull_back
 
@@ -46,7 +47,7 @@ def operator_code(
         "y",
     )
     given = dict(zip(names, arrays, strict=True))
-    program = resolve(spec).program(given)
+    program = program_for(resolve(spec), given)
     slots = [slot for node, slot in document_names(program) if node not in given]
     return program.code, tensor_leaves(program, given), slots
 

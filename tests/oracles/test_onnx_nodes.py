@@ -17,6 +17,7 @@ from onnx import numpy_helper  # noqa: E402
 from service.engine.compute import forward  # noqa: E402
 from service.engine.control import DEFAULT_LIMITS  # noqa: E402
 from service.engine.errors import EngineError  # noqa: E402
+from service.engine.program import program_for  # noqa: E402
 from service.onnx import OnnxError, from_onnx  # noqa: E402
 from service.schemas.graphs import read_graph  # noqa: E402
 from tests.oracles.comparing import COUNTED  # noqa: E402
@@ -79,7 +80,9 @@ def test_a_node_gives_what_onnx_says(case: Any) -> None:
         )
     }
     try:
-        program = read_graph(orjson.dumps(made.graph), DEFAULT_LIMITS).program(inputs, made.dtype)
+        program = program_for(
+            read_graph(orjson.dumps(made.graph), DEFAULT_LIMITS), inputs, made.dtype
+        )
         found = forward(program, inputs).outputs
     except EngineError as error:
         if any(np.size(v) == 0 for v in values.values()):

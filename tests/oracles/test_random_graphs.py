@@ -17,6 +17,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from service.engine.compute import gradient  # noqa: E402
 from service.engine.graph import resolve  # noqa: E402
+from service.engine.program import program_for  # noqa: E402
 from tests.engine.graphs import leaf, node, spec_of  # noqa: E402
 from tests.oracles.comparing import COUNTED  # noqa: E402
 
@@ -139,8 +140,9 @@ def agree(ours: dict[str, Any], theirs: list[Any]) -> bool:
 @given(seed=st.integers(0, 2**32 - 1), size=st.integers(2, 200))
 def test_random_graph(seed: int, size: int) -> None:
     nodes, recipe, inputs = drawn(seed, size)
-    program = resolve(spec_of(nodes, "out")).program(
-        {k: float(v) if v.shape == () else v for k, v in inputs.items()}
+    program = program_for(
+        resolve(spec_of(nodes, "out")),
+        {k: float(v) if v.shape == () else v for k, v in inputs.items()},
     )
     ours = gradient(program, inputs).gradients
     tensors = [torch.tensor(x, requires_grad=True) for x in inputs.values()]

@@ -8,9 +8,8 @@ import pytest
 
 from service.engine.control import Limits
 from service.engine.errors import GraphError, LimitExceeded
-from service.schemas.context import Context, WouldBlock
+from service.schemas.context import Context, WouldBlock, recent_graphs
 from service.schemas.errors import GraphNotFound, MalformedJson
-from service.schemas.graph_cache import GraphCache
 from service.schemas.requests import AnalyzeRequest, GradientRequest, colons_beside, read_request
 
 GRAPH = {
@@ -151,29 +150,8 @@ def test_values_of_integer_inputs_are_integers() -> None:
             assert (fault.code, fault.pointer) == ("dtype", "#/inputs/x")
 
 
-def test_the_cache_is_bounded_by_number_and_by_bytes() -> None:
-    graphs = {}
-    cache = GraphCache(max_entries=3, max_bytes=100)
-    _, graph = read_request(body(), GradientRequest, Context())
-    for i in range(5):
-        graphs[b"%d" % i] = graph
-        cache.put(b"%d" % i, graph)
-    assert len(cache) == 3
-    assert cache.get(b"1") is None
-    assert cache.get(b"2") is graph
-    cache.put(b"3" * 50, graph)
-    assert cache.get(b"3") is None
-    assert cache.get(b"2") is graph
-    cache.put(b"5" * 60, graph)
-    assert cache.text_bytes <= 100
-    cache.put(b"6" * 101, graph)
-    assert cache.get(b"6" * 101) is None
-    cache.put(b"5" * 60, graph)
-    assert cache.text_bytes == 60 or len(cache) > 1
-
-
 def test_no_cache_is_a_cache_of_nothing() -> None:
-    context = Context(graphs=GraphCache(0, 0))
+    context = Context(graphs=recent_graphs(0, 0))
     read_request(body(), GradientRequest, context)
     read_request(body(), GradientRequest, context)
     assert len(context.graphs) == 0

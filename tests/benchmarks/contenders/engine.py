@@ -9,6 +9,7 @@ from timing import median_seconds, report
 from service.engine.compute import gradient
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.program import program_for
 
 size, kind, what = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 leaves, steps = recipe(size, kind)
@@ -23,15 +24,15 @@ spec = GraphSpec(
     ids[-1],
 )
 gc.disable()
-built = resolve(spec).program({})
+built = program_for(resolve(spec), {})
 
 
 def build() -> None:
-    resolve(spec).program({})
+    program_for(resolve(spec), {})
 
 
 def once() -> None:
-    gradient(resolve(spec).program({}), {}, values=False)
+    gradient(program_for(resolve(spec), {}), {}, values=False)
 
 
 def again() -> None:
