@@ -66,7 +66,7 @@ CODES: dict[str, Code] = _table(
         "No valid key",
         "A key is needed, and none or an unknown one came.",
     ),
-    (403, "forbidden", "Not allowed", "The key has no scope for this path."),
+    (403, "forbidden", "Not allowed", "The key has no scope for what was asked."),
     (404, "not_found", "No such resource", "Nothing is found at this path."),
     (
         404,

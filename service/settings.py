@@ -43,6 +43,10 @@ class ApiKey(BaseModel):
     rate: float | None = Field(None, gt=0, description="Requests per second.")
     burst: int | None = Field(None, ge=1, description="Requests at once; twice the rate if unset.")
 
+    def may(self, scope: Scope) -> bool:
+        """Whether the key opens what needs this scope; the scope `admin` opens everything."""
+        return scope in self.scopes or "admin" in self.scopes
+
 
 class Settings(BaseSettings):
     """The settings, with their defaults. Sizes in bytes, times in seconds."""

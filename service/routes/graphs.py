@@ -13,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from service.engine.errors import fault
 from service.engine.program import check_declared_shapes
-from service.errors import responses
+from service.errors import Refusal, responses
+from service.routes._access import may
 from service.routes._offload import is_heavy, offload
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged
 from service.schemas.context import Context
@@ -65,14 +66,17 @@ async def register(request: Request) -> Response:
 
     The graph is checked as far as its declared shapes and values allow. Registering again
     changes nothing and answers the same. `name` points at this graph from now on, wherever
-    it pointed before; ids never change. In canonical form negative zero keeps its sign, and
-    an integer that no double holds exactly is refused.
+    it pointed before; ids never change. Where keys are in use, moving a name from one graph
+    to another needs the scope `tasks`: tasks and other people's clients go by names. In
+    canonical form negative zero keeps its sign, and an integer that no double holds exactly
+    is refused.
     """
     body = await request.body()
     store = store_of(request)
     context: Context = request.app.state.context
+    may_move = may(request, "tasks")
     entry = await offload(
-        request, lambda _: register_graph(body, context, store), is_heavy(request, body)
+        request, lambda _: register_graph(body, context, store, may_move), is_heavy(request, body)
     )
     location = f"{request.scope.get('root_path', '')}/v1/graphs/{entry.id}"
     return Response(
@@ -80,7 +84,7 @@ async def register(request: Request) -> Response:
     )
 
 
-def register_graph(body: bytes, context: Context, store: Store) -> Entry:
+def register_graph(body: bytes, context: Context, store: Store, may_move: bool) -> Entry:
     """Check the graph in a request's body, and keep it. Blocks."""
     asked, graph = read_request(body, RegisterRequest, context)
     if asked.name is not None and not is_name(asked.name):
@@ -95,13 +99,13 @@ def register_graph(body: bytes, context: Context, store: Store) -> Entry:
         found = store.get_graph(msgspec.json.decode(text, type=str))
         if found is None:
             raise GraphNotFound
-        return store.put_graph(found, asked.name)
+        return store.put_graph(found, asked.name, may_move=may_move)
     check_declared_shapes(graph, "float64", context.limits)
     try:
         canonical = canonical_text(text)
     except NotCanonical as error:
         raise fault("invalid_tensor", f"the graph has no canonical JSON: {error}") from None
-    return store.put_graph(canonical, asked.name)
+    return store.put_graph(canonical, asked.name, may_move=may_move)
 
 
 @router.get("", summary="List registered graphs", responses=responses(422, 503))
@@ -137,7 +141,12 @@ async def get(request: Request, reference: str) -> Response:
     responses=responses(404, 503),
 )
 async def delete(request: Request, reference: str) -> Response:
-    """By name, the name is taken away and the graph stays; by id, the graph and its names."""
+    """By name, the name is taken away and the graph stays; by id, the graph and its names.
+
+    Needs a key with the scope `tasks`, where keys are in use.
+    """
+    if not may(request, "tasks"):
+        raise Refusal("forbidden", "this key does not have the scope 'tasks'")
     if not await run_in_threadpool(store_of(request).delete_graph, reference):
         raise GraphNotFound
     return Response(status_code=204)

@@ -103,7 +103,6 @@ class Access:
             (
                 bytes.fromhex(key.sha256),
                 key,
-                frozenset(key.scopes),
                 _rate(key, rate_limit),
             )
             for key in keys
@@ -114,10 +113,10 @@ class Access:
             else SharedSlots(state_dir / "rates", len(keys))
         )
 
-    def admit(self, headers: Mapping[bytes, bytes], scope: Scope | None) -> str | None:
-        """The name of the request's key; None when the service is open.
+    def admit(self, headers: Mapping[bytes, bytes], scope: Scope | None) -> ApiKey | None:
+        """The request's key; None when the service is open.
 
-        `scope` None means that any key will do; a key with the scope `admin` may do all.
+        `scope` None means that any key will do.
         Raises Refusal: unauthorized, forbidden, too_many_requests.
         """
         if self.open:
@@ -127,13 +126,13 @@ class Access:
             raise Refusal("unauthorized", "this service needs an API key", headers=_CHALLENGE)
         digest = sha256(given).digest()
         found = -1
-        for index, (known, _, _, _) in enumerate(self._keys):
+        for index, (known, _, _) in enumerate(self._keys):
             if compare_digest(known, digest):
                 found = index
         if found < 0:
             raise Refusal("unauthorized", "this API key is not known", headers=_CHALLENGE)
-        _, key, scopes, rate = self._keys[found]
-        if scope is not None and scope not in scopes and "admin" not in scopes:
+        _, key, rate = self._keys[found]
+        if scope is not None and not key.may(scope):
             raise Refusal("forbidden", f"this key does not have the scope '{scope}'")
         if rate is not None:
             wait = self._slots.take(found, *rate)
@@ -143,7 +142,7 @@ class Access:
                     "this key's rate is used up",
                     headers=(("retry-after", str(max(1, ceil(wait)))),),
                 )
-        return key.name
+        return key
 
 
 def _rate(key: ApiKey, default: float | None) -> tuple[float, float] | None:

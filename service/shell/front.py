@@ -21,7 +21,7 @@ from service.engine.errors import Cancelled, DeadlineExceeded
 from service.engine.memory import give_back_freed_memory
 from service.errors import MEDIA_TYPE, Problem, Refusal, problem
 from service.routes._endpoint import WouldBlock
-from service.settings import Scope, Settings
+from service.settings import ApiKey, Scope, Settings
 from service.shell import logs
 from service.shell.access import Access
 from service.shell.admission import Admission, Lane
@@ -40,6 +40,8 @@ ASGI = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 REQUEST_ID = "service.request_id"
 """The key of the request's id in the ASGI scope."""
+KEY = "service.key"
+"""The key in the ASGI scope of the request's API key; None when the service is open."""
 EXCHANGE = "service.exchange"
 """The key in the ASGI scope of a request that goes through FastAPI to be traced."""
 HUNG_UP = 499
@@ -72,7 +74,7 @@ class Exchange:
         self.started = perf_counter()
         self.headers = headers
         self.request_id = request_id
-        self.key: str | None = None
+        self.key: ApiKey | None = None
         self.code: str | None = None
         self.status = 0
         self.held = 0
@@ -298,6 +300,7 @@ class Front:
                 exchange.held = len(body)
                 inner = _replay(body, receive)
             scope[REQUEST_ID] = exchange.request_id.decode("latin-1")
+            scope[KEY] = exchange.key
             if method == "HEAD":
                 passed: MutableMapping[str, Any] = {**scope, "method": "GET"}
                 await self.api(passed, inner, relay)
@@ -416,7 +419,7 @@ class Front:
                 status=status,
                 seconds=seconds,
                 code=exchange.code,
-                key=exchange.key,
+                key=None if exchange.key is None else exchange.key.name,
                 bytes_in=exchange.held,
                 bytes_out=exchange.sent,
             )

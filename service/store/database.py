@@ -34,6 +34,7 @@ from service.store.folder import TaskFolder
 from service.store.migrate import upgrade
 from service.store.model import (
     GraphEntry,
+    NameTaken,
     Page,
     StoredGraph,
     StoreFull,
@@ -69,7 +70,7 @@ class DatabaseStore:
 
     # Graphs.
 
-    def put_graph(self, text: str, name: str | None = None) -> GraphEntry:
+    def put_graph(self, text: str, name: str | None = None, *, may_move: bool = True) -> GraphEntry:
         """See `Store.put_graph`."""
         if name is not None and not is_name(name):
             raise ValueError("not a name of a graph")
@@ -83,10 +84,17 @@ class DatabaseStore:
         with self._writing() as connection:
             connection.execute(keep, row)
             if name is not None:
-                point = self._insert(NAMES).on_conflict_do_update(
-                    index_elements=[NAMES.c.name], set_={"graph": graph_id}
+                point = (
+                    self._insert(NAMES)
+                    .on_conflict_do_update(
+                        index_elements=[NAMES.c.name],
+                        set_={"graph": graph_id},
+                        where=None if may_move else NAMES.c.graph == graph_id,
+                    )
+                    .returning(NAMES.c.name)
                 )
-                connection.execute(point, {"name": name, "graph": graph_id})
+                if connection.execute(point, {"name": name, "graph": graph_id}).first() is None:
+                    raise NameTaken
             return self._entries(connection, [graph_id])[0]
 
     def get_graph(self, reference: str) -> str | None:

@@ -27,6 +27,15 @@ def is_id(text: str) -> bool:
     return _is_id(text) is not None
 
 
+class NameTaken(Refusal):
+    """The name points at another graph, and whoever asked may not move it. 403."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "forbidden", "the name points at another graph, and this key may not move it"
+        )
+
+
 class StoreUnavailable(Refusal):
     """The database can't be reached, or doesn't answer in time. 503; it may recover."""
 
@@ -84,11 +93,12 @@ class Store(Protocol):
     raises StoreUnavailable; those that write raise StoreFull.
     """
 
-    def put_graph(self, text: str, name: str | None = None) -> GraphEntry:
+    def put_graph(self, text: str, name: str | None = None, *, may_move: bool = True) -> GraphEntry:
         """Keep canonical JSON under its id, and let `name` point at it from now on.
 
-        Idempotent, and atomic: afterwards both the graph and the name are there.
-        ValueError for what can't be a name.
+        Idempotent, and atomic: afterwards both the graph and the name are there, or neither.
+        ValueError for what can't be a name. NameTaken when it points at another graph and
+        may not be moved.
         """
         ...
 

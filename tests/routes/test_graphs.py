@@ -13,6 +13,7 @@ import pytest
 import rfc8785
 from pydantic import SecretStr
 
+from service.settings import ApiKey
 from tests.routes.calling import Caller
 from tests.serving import serving
 from tests.store.postgres import Postgres, find_postgres
@@ -259,3 +260,26 @@ def test_two_replicas_on_one_postgresql(tmp_path: Path) -> None:
             assert httpx.get(f"{one.url}/v1/graphs/c").status_code == 200
     finally:
         database.close()
+
+
+def test_what_others_go_by_is_changed_with_the_scope_tasks_alone() -> None:
+    keys = tuple(
+        ApiKey(name=name, sha256=hashlib.sha256(name.encode()).hexdigest(), scopes=scopes)
+        for name, scopes in {"student": ("compute",), "staff": ("compute", "tasks")}.items()
+    )
+    call = Caller(api_keys=keys)
+    student, staff = ({"authorization": f"Bearer {key.name}"} for key in keys)
+    first = {"graph": CIRCUIT, "name": "circuit"}
+    other = {"graph": {"expression": "x + y"}, "name": "circuit"}
+    for _ in range(2):
+        assert call("POST", "/v1/graphs", json=first, headers=student).status_code == 201
+    refused = call("POST", "/v1/graphs", json=other, headers=student)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    for reference in ("circuit", ID, "nobody"):
+        answer = call("DELETE", f"/v1/graphs/{reference}", headers=student)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert call("GET", "/v1/graphs/circuit", headers=student).json()["id"] == ID
+    assert call("POST", "/v1/graphs", json=other, headers=staff).status_code == 201
+    assert call("GET", "/v1/graphs/circuit", headers=student).json()["id"] != ID
+    assert call("DELETE", f"/v1/graphs/{ID}", headers=staff).status_code == 204
+    call.close()

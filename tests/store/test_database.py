@@ -18,7 +18,7 @@ from service.store.create import database_url
 from service.store.database import DatabaseStore
 from service.store.folder import TaskFolder
 from service.store.migrate import HEAD
-from service.store.model import StoreFull, StoreUnavailable
+from service.store.model import NameTaken, StoreFull, StoreUnavailable
 from tests.store.postgres import Postgres
 
 TEXT = canonical_json({"expression": "x * y"})
@@ -51,6 +51,15 @@ def test_a_name_moves_and_ids_stay(store: DatabaseStore) -> None:
     assert found is not None
     assert found.entry.names == ()
     assert second.names == ("model",)
+
+
+def test_a_name_that_may_not_move_stays_and_nothing_is_kept(store: DatabaseStore) -> None:
+    first = store.put_graph(TEXT, "model", may_move=False)
+    assert store.put_graph(TEXT, "model", may_move=False) == first
+    with pytest.raises(NameTaken):
+        store.put_graph(OTHER, "model", may_move=False)
+    assert store.get_graph("model") == TEXT
+    assert store.get_graph(content_id(OTHER)) is None
 
 
 def test_deleting_a_name_leaves_the_graph(store: DatabaseStore) -> None:
