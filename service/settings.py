@@ -24,6 +24,8 @@ from service.engine.control import Limits
 
 Scope = Literal["compute", "grade", "tasks", "admin"]
 SCOPES: tuple[Scope, ...] = ("compute", "grade", "tasks", "admin")
+"""What a key may open: computing and registering graphs; grading; holding tasks, and with
+`compute` deleting graphs and moving names; everything, the metrics included."""
 
 MiB = 1024 * 1024
 
