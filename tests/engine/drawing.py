@@ -10,7 +10,7 @@ from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.registry import REGISTRY, Example, Operator
 
-GATES = [op for op in REGISTRY if op.group != "leaf"]
+GATES = [op for op in REGISTRY if not op.internal and op.group != "leaf"]
 
 
 def examples(op: Operator) -> list[Example]:

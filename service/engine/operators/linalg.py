@@ -183,9 +183,32 @@ def _or_nan(function: Callable[..., Any], *matrices: Any) -> Any:
     return np.reshape(np.stack(parts), (*lead, *parts[0].shape))
 
 
+def _searched(function: Callable[[Any], tuple[Any, ...]], x: Any) -> tuple[Any, ...]:
+    """`function` of (stacks of) matrices; NaN for those that are not finite.
+
+    For decompositions that iterate: with an infinity in the matrix LAPACK's may never stop,
+    and they hold the interpreter's lock all the while. NaN too where they do not converge.
+    """
+    finite = np.isfinite(x).all(axis=(-2, -1))
+    safe = np.where(finite[..., None, None], x, _harmless(x))
+    try:
+        parts = [np.array(part) for part in function(safe)]
+    except np.linalg.LinAlgError:
+        if finite.ndim:
+            each = [_searched(function, x[place]) for place in np.ndindex(finite.shape)]
+            return tuple(
+                np.reshape(np.stack(part), (*finite.shape, *part[0].shape))
+                for part in zip(*each, strict=True)
+            )
+        parts, finite = [np.array(part) for part in function(_harmless(x))], np.False_
+    for part in parts:
+        part[~finite] = np.nan
+    return tuple(parts)
+
+
 def _harmless(matrix: Any) -> Any:
     """A matrix of the same shape that every function here accepts."""
-    return np.eye(*matrix.shape, dtype=matrix.dtype)
+    return np.eye(*matrix.shape[-2:], dtype=matrix.dtype)
 
 
 def _cubed(x: TensorSpec, *_: Any, **__: Any) -> int:
@@ -310,7 +333,7 @@ REGISTRY.register(
 
 def _cofactor(x: Any) -> Any:
     """det(x) · x⁻ᵀ by the singular values, so that it is right where x is singular."""
-    u, s, vh = np.linalg.svd(x)
+    u, s, vh = _searched(np.linalg.svd, x)
     others = np.stack(
         [np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(s.shape[-1])], axis=-1
     )
@@ -486,7 +509,7 @@ REGISTRY.register(
         summary="Eigenvalues in rising order (node.0) and eigenvectors as columns (node.1) of "
         "(x + x.T) / 2.",
         infer=_eigh_infer,
-        forward=lambda x: tuple(np.linalg.eigh(_symmetric_part(x))),
+        forward=lambda x: _searched(np.linalg.eigh, _symmetric_part(x)),
         code="np.linalg.eigh(({0} + np.swapaxes({0}, -1, -2)) / 2)",
         vjp=(_eigh_rule,),
         batch=native("eigh"),
@@ -509,6 +532,10 @@ def _svd_infer(x: TensorSpec) -> tuple[TensorSpec, ...]:
         TensorSpec((*lead, least), dtype),
         TensorSpec((*lead, least, columns), dtype),
     )
+
+
+def _thin_svd(x: Any) -> tuple[Any, ...]:
+    return tuple(np.linalg.svd(x, full_matrices=False))
 
 
 def _skew(xp: Any, x: Any) -> Any:
@@ -546,7 +573,7 @@ REGISTRY.register(
         outputs=3,
         summary="The thin singular value decomposition: u (node.0), s (node.1), vh (node.2).",
         infer=_svd_infer,
-        forward=lambda x: tuple(np.linalg.svd(x, full_matrices=False)),
+        forward=lambda x: _searched(_thin_svd, x),
         code="np.linalg.svd({0}, full_matrices=False)",
         vjp=(_svd_rule,),
         batch=native("svd"),
@@ -762,7 +789,7 @@ def _vector_norm(xp: Any, x: Any, *, axis: Any, keepdims: bool, ord: float) -> A
     if ord == 2:
         root = safe_sqrt(xp, xp.sum(xp.square(scaled), **over))
     else:
-        total = xp.sum(xp.pow(xp.where(xp.greater(scaled, 0.0), scaled, 0.0), float(ord)), **over)
+        total = xp.sum(xp.pow(xp.where(xp.equal(scaled, 0.0), 0.0, scaled), float(ord)), **over)
         positive = xp.greater(total, 0.0)
         rooted = xp.pow(xp.where(positive, total, 1.0), 1.0 / float(ord))
         root = xp.where(positive, rooted, total)
