@@ -341,7 +341,7 @@ class _Resolver:
         """Find the node's operator, and check its arity and attributes."""
         spec = self.spec
         name, given = spec.ops[position], len(spec.inputs[position])
-        if name not in REGISTRY:
+        if name not in REGISTRY or REGISTRY[name].internal:
             near = REGISTRY.suggest(name) if len(self.faults) < _SUGGESTIONS else None
             hint = f"did you mean '{near}'?" if near else "GET /v1/operators lists them all"
             self._fault("unknown_operator", f"no operator '{name[:64]}'", position, "/op", hint)

@@ -311,9 +311,10 @@ class Registry:
 
     def suggest(self, name: str) -> str | None:
         """The known name nearest to a misspelt one."""
-        near = difflib.get_close_matches(name.lower()[:64], list(self.codes), 3, 0.6)
+        known = [op for op in self.codes if not self[op].internal]
+        near = difflib.get_close_matches(name.lower()[:64], known, 3, 0.6)
         # People seldom misspell the first letter.
-        alike = [known for known in near if known[0] == name[0].lower()]
+        alike = [one for one in near if one[0] == name[0].lower()]
         return (alike or near)[0] if near else None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from service.engine.errors import OperatorError, Shape
 from service.engine.operators._batch import spread
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
-from service.engine.shapes import broadcast, checked_axis
+from service.engine.shapes import broadcast, checked_axes, checked_axis, promote
 
 _SLICE = {
     "starts": Attribute("ints", doc="the first index on each axis"),
@@ -30,12 +30,12 @@ def _slices(ndim: int, starts: Any, stops: Any, axes: Any, steps: Any) -> tuple[
     if not len(starts) == len(stops) == len(axes) == len(steps):
         raise OperatorError("starts, stops, axes and steps differ in length", code="attribute")
     out = [slice(None)] * ndim
-    for start, stop, axis, step in zip(starts, stops, axes, steps, strict=True):
+    for start, stop, axis, step in zip(starts, stops, checked_axes(axes, ndim), steps, strict=True):
         if step == 0:
             raise OperatorError("a step of 0 leads nowhere", code="attribute")
         # A negative step that runs off the front has no stop that could be written as an index.
         end = None if step < 0 and stop < -(10**9) else stop
-        out[checked_axis(axis, ndim)] = slice(start, end, step)
+        out[axis] = slice(start, end, step)
     return tuple(out)
 
 
@@ -176,11 +176,27 @@ def _take_rule(xp: Any, g: Any, y: Any, x: Any, indices: Any, axis: int) -> Any:
     return xp.index_add(xp.cast(blank, dtype=str(x.dtype)), indices, g, axis=axis)
 
 
-def _offset(xp: Any, indices: Any, size: int) -> Any:
-    """Batched indices into an axis of `size`, as indices into the batch's rows end to end."""
-    steps = np.arange(indices.shape[0]) * size
-    wrapped = xp.where(xp.less(indices, 0), indices + size, indices)
-    return wrapped + steps.reshape(-1, *(1,) * (indices.ndim - 1))
+def _end_to_end(indices: Any, *, size: int) -> Any:
+    """Indices of a batch, one point a row, into an axis of `size`: as indices into the axes of
+    all points laid end to end. OperatorError for one that its own point doesn't have."""
+    index = as_index(indices, size)
+    steps = np.arange(len(index)) * size
+    return index % max(size, 1) + steps.reshape(-1, *(1,) * (index.ndim - 1))
+
+
+REGISTRY.register(
+    Operator(
+        name="end_to_end",
+        group="internal",
+        inputs=("indices",),
+        summary="The indices of a batch, into its points' axes laid end to end.",
+        infer=lambda indices, **_: TensorSpec(indices.shape, "int64"),
+        forward=_end_to_end,
+        vjp=(None,),
+        attributes={"size": Attribute("int", doc="the length of one point's axis")},
+        internal=True,
+    )
+)
 
 
 def _to_front(xp: Any, x: Any, axis: int) -> Any:
@@ -199,7 +215,7 @@ def _take_batch(xp: Any, flags: tuple[bool, ...], x: Any, indices: Any, *, axis:
         places = list(range(taken.ndim))
         return xp.permute_dims(taken, axes=[axis, *places[:axis], *places[axis + 1 :]])
     rows = _to_front(xp, x, axis)
-    taken = xp.take(rows, _offset(xp, indices, x.shape[axis + 1]), axis=0)
+    taken = xp.take(rows, xp.end_to_end(indices, size=x.shape[axis + 1]), axis=0)
     k = indices.ndim  # batch, k - 1 index axes, then the rest of x: put `axis` axes before these
     order = [0, *range(k, k + axis), *range(1, k), *range(k + axis, taken.ndim)]
     return xp.permute_dims(taken, axes=order)
@@ -235,7 +251,7 @@ REGISTRY.register(
 
 def _index_add(x: Any, indices: Any, updates: Any, *, axis: int) -> Any:
     index = as_index(indices, x.shape[axis])
-    whole = np.moveaxis(np.array(x), axis, 0)
+    whole = np.moveaxis(np.array(x, np.result_type(x, updates)), axis, 0)
     behind = axis % x.ndim
     moved = np.moveaxis(updates, range(behind, behind + index.ndim), range(index.ndim))
     np.add.at(whole, index, moved)
@@ -251,7 +267,7 @@ def _index_add_infer(
             f"the updates have shape {updates.shape}, these indices want {wanted}",
             shapes=(updates.shape, wanted),
         )
-    return x
+    return TensorSpec(x.shape, promote(x, updates))
 
 
 def _index_add_batch(
@@ -264,7 +280,10 @@ def _index_add_batch(
     order = [0, *range(1 + axis, 1 + axis + k), *range(1, 1 + axis)]
     order += range(1 + axis + k, updates.ndim)
     added = xp.index_add(
-        rows, _offset(xp, indices, x.shape[axis + 1]), xp.permute_dims(updates, axes=order), axis=0
+        rows,
+        xp.end_to_end(indices, size=x.shape[axis + 1]),
+        xp.permute_dims(updates, axes=order),
+        axis=0,
     )
     apart = xp.reshape(added, shape=(x.shape[0], x.shape[axis + 1], *added.shape[1:]))
     back = [0, *range(2, 2 + axis), 1, *range(2 + axis, apart.ndim)]
@@ -379,7 +398,7 @@ def _scatter_add(x: Any, indices: Any, updates: Any, *, axis: int) -> Any:
     index = np.broadcast_to(as_index(indices, x.shape[axis]), np.shape(updates))
     places: list[Any] = list(np.indices(index.shape, sparse=True))
     places[axis] = index
-    whole = np.array(x)
+    whole = np.array(x, np.result_type(x, updates))
     np.add.at(whole, tuple(places), updates)
     return whole
 
@@ -398,7 +417,7 @@ def _scatter_infer(
             f"updates {updates.shape} at indices {indices.shape} do not fit {x.shape}",
             shapes=(x.shape, indices.shape, updates.shape),
         )
-    return x
+    return TensorSpec(x.shape, promote(x, updates))
 
 
 REGISTRY.register(

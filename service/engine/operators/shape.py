@@ -199,9 +199,8 @@ REGISTRY.register(
 
 
 def _squeeze_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
-    axes = [i for i, size in enumerate(x.shape) if size == 1] if axis is None else None
-    if axes is None:
-        axes = [checked_axis(one, x.ndim) for one in ((axis,) if isinstance(axis, int) else axis)]
+    ones = (i for i, size in enumerate(x.shape) if size == 1)
+    axes = tuple(ones) if axis is None else checked_axes(axis, x.ndim)
     for one in axes:
         if x.shape[one] != 1:
             raise OperatorError(
