@@ -54,14 +54,15 @@ def batched(
     size: int,
     limits: Limits = DEFAULT_LIMITS,
     *,
-    share: bool = True,
+    apart: bool = False,
 ) -> Code:
     """`code` with a leading axis of length `size` on the named inputs.
 
     `results` (name → slot) all carry that axis in the code that comes back, whose
-    `names` find them. Equal steps are made once unless `share` is False.
+    `names` find them. Equal steps are made once, unless each is to have a gradient of its
+    own: with `apart` every step stays, and constants of the document carry the axis too.
     """
-    builder = Builder(share=share, limits=limits)
+    builder = Builder(share=not apart, limits=limits)
     values: list[Any] = []
     flags: list[bool] = []
     for step in code.steps:
@@ -71,8 +72,11 @@ def batched(
             shape = (size, *step.spec.shape) if flag else step.spec.shape
             values.append(builder.input(step.name, TensorSpec(shape, step.spec.dtype)))
         elif step.operator is _CONSTANT:
-            flag = False
-            values.append(builder.constant(step.value, step.spec))
+            constant = builder.constant(step.value, step.spec)
+            flag = apart and step.name is not None and step.spec.floating
+            if flag:
+                constant = builder.broadcast_to(constant, shape=(size, *step.spec.shape))
+            values.append(constant)
         elif step.operator is PROJECT:
             flag = flags[step.inputs[0]]
             values.append(values[step.inputs[0]][step.attrs["index"]])

@@ -64,7 +64,8 @@ def plan(
     key = ("blocked", output, tuple(targets), seed, tuple(named))
     known: Blocked | None = program.derived.get(key)
     if known is None:
-        known = program.derived[key] = _plan(program, output, targets, seed, named)
+        known = _plan(program, output, targets, seed, named)
+        program.derived.put(key, known)
     return known
 
 
@@ -224,10 +225,11 @@ def fits(program: Program) -> bool:
     """Whether a program's points can run this way: numbers only, no truth values between."""
     known: bool | None = program.derived.get(fits)
     if known is None:
-        known = program.derived[fits] = program.floats and not any(
+        known = program.floats and not any(
             step.operator.group in ("comparison", "logic") or not _is_plain(step)
             for step in program.code.steps
         )
+        program.derived.put(fits, known)
     return known
 
 

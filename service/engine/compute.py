@@ -24,11 +24,15 @@ Tensor = Any
 
 @dataclass(frozen=True, slots=True)
 class NotFinite:
-    """The first node in evaluation order where a value, or a gradient, stopped being finite."""
+    """The first node in evaluation order where a value, or a gradient, stopped being finite.
+
+    `point` is the first such point of a batch.
+    """
 
     kind: Literal["value", "gradient"]
     node: str
     detail: str
+    point: int | None = None
 
 
 @dataclass(slots=True)

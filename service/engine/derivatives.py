@@ -33,7 +33,6 @@ from service.engine.trace import Builder, Traced
 from service.engine.transform import finished, replay, stand_ins, trace_pull_back
 
 _BLOCK_ELEMENTS = 1 << 24
-_KEPT = 16
 
 
 @dataclass(slots=True)
@@ -91,9 +90,8 @@ def _derived(program: Program, key: Any, make: Callable[[], Code]) -> Code:
     """Code made once per program."""
     code: Code | None = program.derived.get(key)
     if code is None:
-        if len(program.derived) >= _KEPT:
-            program.derived.clear()
-        code = program.derived[key] = make()
+        code = make()
+        program.derived.put(key, code)
     return code
 
 

@@ -5,8 +5,8 @@ The points go through in blocks that stay in cache and bound the memory.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,11 +17,13 @@ from service.engine.batching import batched
 from service.engine.code import Code
 from service.engine.compute import (
     Gradient,
+    NotFinite,
     Tensor,
     checked_cotangent,
     chosen_inputs,
     chosen_output,
     document_names,
+    gradient,
     tensor_leaves,
 )
 from service.engine.control import DEFAULT_LIMITS, Control, Limits
@@ -106,12 +108,16 @@ def batch_gradient(
     seed = checked_cotangent(program, name, cotangent)
     if reduce == "none" and not node_gradients and blocked.fits(program):
         return _blocked_gradient(points, name, targets, float(seed), values, control)
-    leaves = tensor_leaves(program, _first_point(points))
+    leaves = tensor_leaves(program, _point(points, 0))
     for batched_name in points.names:
         dtype = program.code.steps[program.slot(batched_name)].spec.dtype
         leaves[batched_name] = np.asarray(points.inputs[batched_name], dtype)
     shared = [target for target in targets if target not in points.names]
-    carried = set(points.names) | (set(shared) if reduce == "none" else set())
+    carried = set(points.names)
+    if node_gradients:
+        carried.update(program.floating_inputs)
+    elif reduce == "none":
+        carried.update(shared)
     listed = document_names(program) if values or node_gradients else []
     floating = [(n, s) for n, s in listed if program.code.steps[s].spec.floating]
     named = {f"v {node}": slot for node, slot in listed} if values else {}
@@ -122,22 +128,27 @@ def batch_gradient(
     for low, high in _blocks(program.code, points.size):
         if control is not None:
             control.check()
-        found = _block(
-            program,
-            results,
-            leaves,
-            points.names,
-            carried,
-            targets,
-            high - low,
-            low,
-            seed,
-            node_gradients,
-            floating,
-            program.limits,
-        )
+        try:
+            found = _block(
+                program,
+                results,
+                leaves,
+                points.names,
+                carried,
+                targets,
+                high - low,
+                low,
+                seed,
+                node_gradients,
+                floating,
+                program.limits,
+            )
+        except GraphError as error:
+            raise _of_one_point(points, range(low, high), control) or error from None
         for key, tensor in found.items():
             if reduce != "none" and key.startswith("d ") and key[2:] in shared:
+                if key[2:] in carried:
+                    tensor = tensor.sum(axis=0)
                 whole[key] = whole[key] + tensor if key in whole else tensor
                 continue
             if key not in whole:
@@ -181,9 +192,62 @@ def _blocked_gradient(
     )
 
 
-def _first_point(points: Batch) -> dict[str, Tensor]:
+def first_not_finite(
+    points: Batch, made: Gradient, cotangent: Tensor | None = None
+) -> list[NotFinite]:
+    """What the first point has to say that has a value or a gradient which is not finite.
+
+    It is run once more by itself, so that its nodes can be named.
+    """
+    program = points.program
+    whole: list[Tensor] = []
+    each: list[Tensor] = [made.value]
+    for name, slopes in made.gradients.items():
+        carried = np.ndim(slopes) > program.spec(name).ndim
+        (each if carried else whole).append(slopes)
+    with np.errstate(all="ignore"):  # a sum is quicker looked at than every number
+        suspects = [result for result in each if not np.isfinite(np.sum(result))]
+    fine = np.ones(points.size, bool)
+    for result in suspects:
+        fine &= np.isfinite(result).reshape(points.size, -1).all(axis=1)
+    if fine.all() and all(np.isfinite(slopes).all() for slopes in whole):
+        return []
+    at = int(np.argmin(fine))
+    alone = gradient(
+        program,
+        _point(points, at),
+        output=made.output,
+        wrt=list(made.gradients),
+        cotangent=cotangent,
+        values=False,
+    )
+    return [
+        replace(warning, point=at, detail=f"at point {at}: {warning.detail}")
+        for warning in alone.warnings
+    ]
+
+
+def _of_one_point(
+    points: Batch, numbers: Iterable[int], control: Control | None
+) -> GraphError | None:
+    """The refusal of the first point that is refused when it is run by itself."""
+    for number in numbers:
+        try:
+            run(points.program.code, tensor_leaves(points.program, _point(points, number)))
+        except GraphError as error:
+            return GraphError(
+                replace(fault, detail=f"at point {number}: {fault.detail}")
+                for fault in error.faults
+            )
+        if control is not None:
+            control.check()
+    return None
+
+
+def _point(points: Batch, number: int) -> dict[str, Tensor]:
+    """The inputs of one point."""
     return {
-        name: np.asarray(value)[0] if name in points.names else value
+        name: np.asarray(value)[number] if name in points.names else value
         for name, value in points.inputs.items()
     }
 
@@ -210,12 +274,19 @@ def _block(
     limits: Limits,
 ) -> dict[str, Tensor]:
     """Values and gradients of one block: `y`, `v node`, `d input`, `n node`."""
-    key = ("points", length, tuple(results), tuple(sorted(carried)), tuple(targets))
+    key = (
+        "points",
+        length,
+        tuple(results.items()),
+        tuple(sorted(carried)),
+        tuple(targets),
+        node_gradients,
+    )
     code: Code | None = program.derived.get(key)
     if code is None:
         wanted = {**results, **{f"x {t}": program.slot(t) for t in targets}}
-        code = batched(program.code, wanted, carried, length, limits, share=not node_gradients)
-        program.derived[key] = code
+        code = batched(program.code, wanted, carried, length, limits, apart=node_gradients)
+        program.derived.put(key, code)
     given: dict[str, Any] = {}
     for name in code.inputs:
         tensor = leaves[name]

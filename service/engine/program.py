@@ -15,12 +15,15 @@ from service.engine.errors import Fault, GraphError, OperatorError
 from service.engine.graph import Graph
 from service.engine.graph_spec import Leaf
 from service.engine.operators import REGISTRY
+from service.engine.recent import Recent
 from service.engine.registry import TensorSpec
 from service.engine.trace import Builder, Traced
 
 SCALAR = TensorSpec(())
 _IDENTITY = REGISTRY["identity"]
 _FLOAT = frozenset((float,))
+_DERIVED_KEPT = 32
+"""Plans and derivatives of a program; what they are for is part of what a client may vary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Program:
         self.limits = limits
         self._constants = constants
         self._input_specs = specs
-        self.derived: dict[Any, Any] = {}
+        self.derived: Recent[Any, Any] = Recent(_DERIVED_KEPT)
         if not self.floats:
             self._check_total()
 

@@ -42,7 +42,12 @@ class Straight:
         self.targets = program.floating_inputs
         self._asked = 0
         self._sweeps: Sweeps | None = None
-        if len(graph) > MOST_NODES or len(program.outputs) != 1 or self.position < 0:
+        if (
+            len(graph) > MOST_NODES
+            or len(program.outputs) != 1
+            or self.position < 0
+            or not program.spec(self.output).floating
+        ):
             self._asked = OFTEN + 1
 
     def run(
@@ -74,7 +79,8 @@ def straight(program: Program) -> Straight:
     """The program's own, made once."""
     known: Straight | None = program.derived.get(Straight)
     if known is None:
-        known = program.derived[Straight] = Straight(program)
+        known = Straight(program)
+        program.derived.put(Straight, known)
     return known
 
 

@@ -15,7 +15,7 @@ from service.engine.compute import NotFinite, forward, gradient
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError, LimitExceeded
 from service.engine.gradient_graph import gradient_graph
-from service.engine.points import batch, batch_gradient
+from service.engine.points import batch, batch_gradient, first_not_finite
 from service.engine.program import Program, program_for
 from service.routes._endpoint import Context, Cost, Endpoint, Work
 from service.schemas import responses
@@ -85,7 +85,12 @@ def _warnings(found: Sequence[NotFinite]) -> dict[str, Any]:
     """The member that names where values or gradients stopped being finite, if they did."""
     if not found:
         return {}
-    return {"warnings": [{"kind": w.kind, "node": w.node, "detail": w.detail} for w in found]}
+    shown: list[dict[str, Any]] = []
+    for one in found:
+        shown.append({"kind": one.kind, "node": one.node, "detail": one.detail})
+        if one.point is not None:
+            shown[-1]["point"] = one.point
+    return {"warnings": shown}
 
 
 def _read_forward(body: bytes, context: Context, may_block: bool = True, /) -> Work:
@@ -162,6 +167,7 @@ def _batched_gradient(request: GradientRequest, graph: Any, context: Context) ->
             node_gradients=request.node_gradients,
             control=control,
         )
+        made.warnings = first_not_finite(points, made, request.cotangent)
         return encode(_gradient_answer(made), request.encoding)
 
     cost = _cost(program, request, context, sweeps=3, elements=elements, points=points.size)

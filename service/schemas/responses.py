@@ -21,6 +21,7 @@ class NotFinite(_Answer):
     kind: Literal["value", "gradient"]
     node: str
     detail: str
+    point: int = Field(default=0, description="The first such point, only there for a batch.")
 
 
 class _WithWarnings(_Answer):

@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from service.engine.compute import gradient
+from service.engine.errors import GraphError
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.program import Program, program_for
@@ -28,6 +29,13 @@ def program_of(nodes: list[tuple[str, list[str | float]]]) -> Program:
         output=ids[-1],
     )
     return program_for(resolve(spec), {})
+
+
+def test_a_truth_value_is_refused_however_often() -> None:
+    program = program_of([("less", ["a", "b"])])
+    for _ in range(OFTEN + 3):
+        with pytest.raises(GraphError, match="bool"):
+            gradient(program, {})
 
 
 def drawn(seed: int) -> Program:
