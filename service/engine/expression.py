@@ -33,6 +33,7 @@ from service.engine.registry import REGISTRY, Operator
 from service.engine.spellings import (
     ARRAYS,
     CONSTANTS,
+    FLATTENED,
     KEYWORDS,
     MODULES,
     NAMES,
@@ -536,7 +537,7 @@ class _Reader:
         found = called if isinstance(at.func, ast.Name) else NAMES.get(called, called)
         if found == "transpose" and len(at.args) + len(at.keywords) + (owner is not None) > 1:
             found = "permute_dims"
-        if found in REGISTRY and REGISTRY[found].group != "leaf":
+        if found in REGISTRY and REGISTRY[found].group not in ("leaf", "internal"):
             return REGISTRY[found]
         if called not in self.near and len(self.near) < _MAX_SUGGESTIONS:
             self.near[called] = REGISTRY.suggest(called)
@@ -586,7 +587,10 @@ class _Reader:
         attributes.update(zip(names, behind, strict=False))
         if called == "norm" and op.name == "vector_norm" and not isinstance(at.func, ast.Name):
             kind = attributes.get("ord")
-            if kind is not None and not is_none(kind) and "axis" not in attributes:
+            axis = attributes.get("axis")
+            chosen = None if axis is None or is_none(axis) else plain(axis)
+            either = chosen is None or (isinstance(chosen, list) and len(chosen) == 2)
+            if kind is not None and not is_none(kind) and either:
                 raise self._fault(
                     at,
                     "attribute",
@@ -628,6 +632,9 @@ class _Reader:
                 del attrs["axes"]
                 pair = [[one] if isinstance(one, int) else one for one in pair]
                 attrs["axes_a"], attrs["axes_b"] = pair
+        if op.name in FLATTENED and attrs.get("axis") is None and not isinstance(at.func, ast.Name):
+            attrs.pop("axis", None)
+            values = [self._emit("reshape", [values[0]], {"shape": [-1]}, at, None), *values[1:]]
         try:
             op.attrs(attrs)
         except OperatorError as error:

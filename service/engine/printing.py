@@ -175,10 +175,12 @@ class Printer:
         if not op.code:
             return self._helped(op, step, arguments)
         marks = [f"_argument{place}_" for place in range(len(arguments))]
-        if callable(op.code):
-            text = op.code(*marks, **step.attrs)
-        else:
-            text = op.code.format(*marks, **step.attrs)
+        attrs = step.attrs
+        if op.name == "slice" and attrs["axes"] is not None and max(attrs["axes"], default=-1) >= 0:
+            # Axes from both ends go into one bracket only when they count from the same one.
+            rank = len(self._shape(step.inputs[0]))
+            attrs = {**attrs, "axes": tuple(axis % rank for axis in attrs["axes"])}
+        text = op.code(*marks, **attrs) if callable(op.code) else op.code.format(*marks, **attrs)
         tree = ast.parse(text, mode="eval").body
         filled = _Fill(dict(zip(marks, arguments, strict=True))).visit(tree)
         assert isinstance(filled, ast.expr)

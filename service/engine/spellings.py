@@ -53,5 +53,9 @@ POSITIONAL: dict[str, tuple[str, ...]] = {
 }
 """Attributes that may be written without their names, in order, behind the inputs."""
 
+FLATTENED = frozenset({"cumulative_sum", "cumulative_prod", "repeat", "take"})
+"""Operators that NumPy's functions and methods apply to all elements in a row where no axis
+is given. Under their own names they go along the catalogue's axis."""
+
 SPREAD = frozenset({"reshape", "broadcast_to", "permute_dims", "tile"})
 """Operators whose list of integers may be written without its brackets."""

@@ -32,8 +32,10 @@ def check_expression(truth: Truth, source: str) -> list[str]:
     if len(graph) > _MAX_NODES:
         return ["the expression can't be used: it is too long"]
     tolerance = truth.task.tolerance
+    circuit = truth.circuit.program.graph
+    given = {circuit.ids[position] for position in circuit.leaves}
     for values in (*(p.values for p in truth.points), *(p.values for p in truth.extra)):
-        unknown = [name for name in graph.inputs if name not in values]
+        unknown = [name for name in graph.inputs if name not in given]
         if unknown:
             return [f"the expression can't be used: '{unknown[0][:40]}' is not known"]
         inputs = {name: values[name] for name in graph.inputs}

@@ -81,7 +81,10 @@ def to_onnx(
     program = abstract_program(graph, specs, dtype, limits)
     writer = _Writer(program, limits)
     writer.write()
-    return writer.model()
+    try:
+        return writer.model()
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise OnnxError([f"ONNX does not take the model: {error}".splitlines()[0]]) from None
 
 
 _TYPES = {
@@ -152,7 +155,7 @@ class _Writer:
             attrs = graph.attributes(position)
             try:
                 self._node(operator, inputs, specs, attrs, outputs, results)
-            except Unsupported as error:
+            except (Unsupported, ValueError, IndexError) as error:
                 reasons.append(f"{operator.name} '{name}': {error}")
         if reasons:
             raise OnnxError(reasons)
@@ -199,7 +202,7 @@ class _Writer:
             op, names = _ATTRS[name]
             given = {theirs: _attribute(attrs[ours]) for ours, theirs in names.items()}
             self.emit(op, inputs, outputs[0], **given)
-        elif name in _REDUCTIONS and not specs[0].shape:
+        elif name in _REDUCTIONS and (not specs[0].shape or _axes(attrs["axis"]) == []):
             self.emit("Identity", inputs, outputs[0])
         elif name in _REDUCTIONS:
             axes = _axes(attrs["axis"])

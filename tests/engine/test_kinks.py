@@ -11,6 +11,7 @@ import pytest
 
 from service.engine.compute import forward, gradient
 from service.engine.derivatives import hessian
+from service.engine.errors import GraphError
 from service.engine.program import program_for
 from tests.engine.graphs import graph_from, leaf, node
 
@@ -79,6 +80,59 @@ def test_max_pool_gives_the_first_of_equals_all() -> None:
 def test_norm_at_zero_and_std_of_a_constant_have_slope_zero() -> None:
     assert slopes("vector_norm", [0.0, 0.0]) == [[0.0, 0.0]]
     assert slopes("std", [2.0, 2.0, 2.0]) == [[0.0, 0.0, 0.0]]
+    graph = graph_from([leaf("x"), node("y", "std", "x")])
+    x = {"x": np.zeros(2)}
+    assert not hessian(program_for(graph, x), x).hessian["x"]["x"].any()
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 2, 3, -1, -2, "inf", "-inf"])
+def test_a_norm_does_not_swallow_nan(order: Any) -> None:
+    graph = graph_from([leaf("x"), node("y", "vector_norm", "x", ord=order)])
+    x = {"x": np.array([math.nan, 3.0])}
+    assert math.isnan(forward(program_for(graph, x), x).outputs["y"])
+
+
+def test_a_correction_beyond_the_count_is_no_negative_variance() -> None:
+    """NumPy and torch divide by max(n - correction, 0)."""
+    graph = graph_from([leaf("x"), node("y", "std", "x", correction=3)])
+    x = {"x": np.array([1.0, 3.0])}
+    assert forward(program_for(graph, x), x).outputs["y"] == math.inf
+
+
+@pytest.mark.parametrize(("a", "b", "quotient"), [(1.0, 0.1, 9), (5.0, 0.2, 24), (-1.0, 0.1, -10)])
+def test_remainder_has_the_slope_of_the_quotient_that_it_took(
+    a: float, b: float, quotient: int
+) -> None:
+    assert a // b == quotient
+    assert slopes("remainder", a, b) == scalar_slopes("remainder", a, b) == [1.0, -quotient]
+
+
+@pytest.mark.parametrize(("logit", "target"), [(30.0, 1.0), (-30.0, 0.0), (500.0, 1.0)])
+def test_a_confident_right_logit_keeps_its_digits(logit: float, target: float) -> None:
+    names = {"x": logit, "t": target}
+    graph = graph_from([leaf("x"), leaf("t"), node("y", "binary_cross_entropy", "x", "t")])
+    found = gradient(program_for(graph, names), names)
+    small = math.exp(-abs(logit))
+    assert found.value == pytest.approx(math.log1p(small), rel=1e-14)
+    slope = small / (1 + small)
+    assert found.gradients["x"] == pytest.approx(-slope if target else slope, rel=1e-14)
+
+
+@pytest.mark.parametrize("op", ["slice", "squeeze"])
+def test_an_axis_named_twice_is_refused(op: str) -> None:
+    part = {"starts": [0, 0], "stops": [1, 1], "axes": [0, -1]}
+    attrs = part if op == "slice" else {"axis": [0, -1]}
+    graph = graph_from([leaf("x"), node("y", op, "x", **attrs)])
+    with pytest.raises(GraphError, match="named twice"):
+        program_for(graph, {"x": np.ones(1)}).cost  # noqa: B018
+
+
+@pytest.mark.parametrize(("op", "shape"), [("index_add", (1,)), ("scatter_add", (1,))])
+def test_floats_added_to_integers_are_not_cut_off(op: str, shape: tuple[int, ...]) -> None:
+    leaves = [{**leaf(n), "dtype": "int64"} for n in ("x", "i")]
+    graph = graph_from([*leaves, leaf("u"), node("y", op, "x", "i", "u", axis=0)])
+    given = {"x": np.array([1, 2, 3]), "i": np.array([0]), "u": np.full(shape, 1.5)}
+    assert forward(program_for(graph, given), given).outputs["y"].tolist() == [2.5, 2.0, 3.0]
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,15 @@ import numpy as np
 import pytest
 
 from service.engine.compute import gradient
+from service.engine.expression import parse_expression
+from service.engine.graph import resolve
 from service.engine.program import Program, program_for
-from service.engine.registry import REGISTRY, Example, Operator
+from service.engine.registry import Example, Operator
 from service.explain.staged import staged
 from tests.diagrams import circuits
-from tests.engine.drawing import draw, examples, graph_of
+from tests.engine.drawing import GATES, draw, examples, graph_of
 
-CASES = [
-    (op, example)
-    for op in REGISTRY
-    if op.group != "leaf" and not op.internal
-    for example in examples(op)
-]
+CASES = [(op, example) for op in GATES for example in examples(op)]
 
 
 def execute(code: str) -> dict[str, Any]:
@@ -130,6 +127,16 @@ def test_views_are_copied_before_something_is_added() -> None:
         ("f", "multiply", "u", "s"),
     )
     check(program, {}, "f")
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["1:3, ..., 0:2", "..., 1:", "0:2, ..., -1", "1, ..., ::2", "..., :2, 0"],
+)
+def test_slices_from_both_ends_are_written_in_their_places(part: str) -> None:
+    x = np.arange(24.0).reshape(4, 3, 2)
+    program = program_for(resolve(parse_expression(f"y = x[{part}]\nf = sum(y * y)")), {"x": x})
+    check(program, {"x": x}, "f")
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,12 @@ def test_an_expression_that_computes_the_same_is_recognised(truth: Truth) -> Non
     assert "'q'" in notes[0]
 
 
+@pytest.mark.parametrize("wire", ["f", "q * z"])
+def test_an_expression_begins_at_the_inputs(truth: Truth, wire: str) -> None:
+    (note,) = grade(truth, {"expression": wire}).notes
+    assert "is not known" in note
+
+
 def test_a_huge_array_is_refused_by_its_size_and_not_by_its_cost() -> None:
     graph = resolve(parse_expression("f = sum(W * W)"))
     truth = Truth(Task(graph, {"W": np.ones((3, 3))}))

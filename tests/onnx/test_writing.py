@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,36 @@ def test_what_onnx_can_not_say_is_named(name: str) -> None:
     spec.output = "r"
     with pytest.raises(OnnxError, match=name):
         to_onnx(resolve(spec))
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes"),
+    [("sum(x, axis=[])", {"x": [2, 3]}), ("max(x, axis=[])", {"x": [2]})],
+)
+def test_a_reduction_over_no_axes_is_written_as_the_identity(
+    text: str, shapes: dict[str, list[int]]
+) -> None:
+    model = to_onnx(graph_of(text), shapes)
+    x = np.ones(shapes["x"], np.float32)
+    (found,) = ReferenceEvaluator(model).run(None, {"x": x})
+    np.testing.assert_array_equal(found, x)
+
+
+@pytest.mark.parametrize(
+    ("text", "shapes"),
+    [
+        ("permute_dims(x, axes=[])", {"x": []}),
+        ("a = tensordot(x, y, axes=0)", {"x": [], "y": [2]}),
+        ("p = split(x, sections=1)\nf = p[0] * 2", {"x": [2]}),
+        ("x[::-1][5:]", {"x": [0]}),
+        ("tile(x, repeats=[2])", {"x": [0]}),
+    ],
+)
+def test_what_onnx_does_not_take_is_written_or_refused_by_our_own_error(
+    text: str, shapes: dict[str, list[int]]
+) -> None:
+    with suppress(OnnxError):
+        onnx.checker.check_model(to_onnx(graph_of(text), shapes), full_check=True)
 
 
 def test_everything_that_can_not_be_said_is_listed() -> None:

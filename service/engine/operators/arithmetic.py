@@ -142,7 +142,8 @@ binary(
 binary(
     "remainder",
     np.remainder,
-    (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -(g * xp.floor(a / b))),
+    # The quotient that the remainder was taken with: a / b rounds, to 10 for 1 and 0.1.
+    (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -(g * xp.round((a - y) / b))),
     infer=elementwise,
     scalar=operator.mod,
     summary="What is left of a when whole multiples of b are taken away; the sign of b.",

@@ -123,7 +123,9 @@ def _huber(xp: Any, prediction: Any, target: Any, *, delta: float, reduction: st
 
 
 def _binary_cross_entropy(xp: Any, logits: Any, target: Any, *, reduction: str) -> Any:
-    return reduce_loss(xp, xp.softplus(logits) - logits * target, reduction)
+    # softplus(logits) - logits * target without a difference of near numbers.
+    loss = target * xp.softplus(-logits) + (1.0 - target) * xp.softplus(logits)
+    return reduce_loss(xp, loss, reduction)
 
 
 _PAIR_EXAMPLES = (

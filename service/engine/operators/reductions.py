@@ -200,7 +200,7 @@ def _centred(xp: Any, x: Any, axis: Any) -> Any:
 def _var(xp: Any, x: Any, *, axis: Any, keepdims: bool, correction: float) -> Any:
     centred = _centred(xp, x, axis)
     total = xp.sum(centred * centred, axis=axis, keepdims=keepdims)
-    return total / float(count(x, axis) - correction)
+    return total / max(float(count(x, axis) - correction), 0.0)
 
 
 def _std(xp: Any, x: Any, *, axis: Any, keepdims: bool, correction: float) -> Any:
@@ -210,7 +210,7 @@ def _std(xp: Any, x: Any, *, axis: Any, keepdims: bool, correction: float) -> An
 def safe_sqrt(xp: Any, x: Any) -> Any:
     """The root of a number that is never negative, with slope 0 at 0."""
     positive = xp.greater(x, 0.0)
-    return xp.where(positive, xp.sqrt(xp.where(positive, x, 1.0)), x)
+    return xp.where(positive, xp.sqrt(xp.where(positive, x, 1.0)), xp.stop_gradient(x))
 
 
 def _infer_var(x: TensorSpec, *, axis: Any, keepdims: bool, correction: float) -> TensorSpec:
