@@ -43,7 +43,8 @@ class Program:
     """Immutable; made by `program_for`, which keeps it.
 
     `floats` says that it runs on Python floats, node by node of the graph; otherwise, and
-    for every transformation, it is the straight-line `code`.
+    for every transformation, it is the straight-line `code`. `derived` is what other modules
+    made of it last, `straight` its generated Python once it comes often.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Program:
         self._constants = constants
         self._input_specs = specs
         self.derived: Recent[Any, Any] = Recent(_DERIVED_KEPT)
+        self.straight: Any = None
         if not self.floats:
             self._check_total()
 

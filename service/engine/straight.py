@@ -77,11 +77,10 @@ class Straight:
 
 def straight(program: Program) -> Straight:
     """The program's own, made once."""
-    known: Straight | None = program.derived.get(Straight)
-    if known is None:
-        known = Straight(program)
-        program.derived.put(Straight, known)
-    return known
+    if program.straight is None:
+        program.straight = Straight(program)
+    found: Straight = program.straight
+    return found
 
 
 def written(program: Program) -> Sweeps | None:
