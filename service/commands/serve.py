@@ -43,10 +43,12 @@ def command(
     settings = get_settings()
     settings.all_keys()
     _raise_file_limit(settings.max_connections)
+    if settings.workers == 1 or settings.state_dir is not None:
+        run()
+        return
     with tempfile.TemporaryDirectory(prefix="gradient-") as shared:
-        if settings.workers > 1 and settings.state_dir is None:
-            os.environ["GRADIENT_STATE_DIR"] = shared
-            get_settings.cache_clear()
+        os.environ["GRADIENT_STATE_DIR"] = shared
+        get_settings.cache_clear()
         run()
 
 

@@ -78,8 +78,13 @@ def test_a_killed_worker_is_replaced_and_only_its_own_requests_are_lost(tmp_path
 
 
 @pytest.mark.parametrize("count", ["1", "2"])
-def test_sigterm_under_load_loses_nothing(tmp_path: Path, count: str) -> None:
+def test_sigterm_under_load_loses_nothing_and_leaves_nothing(
+    tmp_path: Path, count: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Clients go on as long as /readyz says yes, as a load balancer has it."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     with serving(tmp_path, workers=count, drain_seconds="1.5") as server:
         with crowd(server) as tally:
             time.sleep(1.5)
@@ -91,6 +96,7 @@ def test_sigterm_under_load_loses_nothing(tmp_path: Path, count: str) -> None:
             assert httpx.get(server.url + "/healthz").status_code == 200
             time.sleep(0.3)
         assert server.process.wait(20) in {0, -signal.SIGTERM}
+    assert list(temporary.iterdir()) == []
     assert tally.wrong == tally.lost == []
     assert tally.unreached == 0
     assert set(tally.statuses) == {200}
