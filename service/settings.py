@@ -23,7 +23,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.engine.control import Limits
 
 Scope = Literal["compute", "grade", "tasks", "admin"]
-SCOPES: tuple[Scope, ...] = ("compute", "grade", "tasks", "admin")
 """What a key may open: computing and registering graphs; grading; holding tasks, and with
 `compute` deleting graphs and moving names; everything, the metrics included."""
 

@@ -12,7 +12,8 @@ import typer
 if TYPE_CHECKING:
     from service.grading.task import Result
 
-TASK_WRONG, BELOW = 1, 3
+BELOW = 3
+"""The exit code where a score is lower than was asked for."""
 
 
 def command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,11 +172,3 @@ def _edge_tip(edge: Contribution) -> str:
         f"local gradient {numbers.full(edge.local)}\n× upstream {numbers.full(edge.upstream)}\n"
         f"= {numbers.full(edge.value)}"
     )
-
-
-def count_ops(program: Program) -> dict[str, int]:
-    """How often each operator occurs."""
-    counts: defaultdict[str, int] = defaultdict(int)
-    for position in program.graph.order:
-        counts[program.graph.operator(position).name] += 1
-    return dict(counts)

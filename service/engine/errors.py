@@ -89,6 +89,11 @@ class Cancelled(EngineError):
     """The client hung up; the work was dropped between two nodes."""
 
 
+def escaped(name: str) -> str:
+    """A name as a part of a JSON pointer, cut where it is long (RFC 6901)."""
+    return name[:64].replace("~", "~0").replace("/", "~1")
+
+
 def fault(code: str, detail: str, **place: object) -> GraphError:
     """A GraphError of one fault."""
     return GraphError([Fault(code, detail, **place)])  # type: ignore[arg-type]

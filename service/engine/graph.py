@@ -21,7 +21,6 @@ from service.engine.operators import REGISTRY
 from service.engine.recent import Recent
 from service.engine.registry import Operator
 
-INPUT, CONSTANT = REGISTRY.codes["input"], REGISTRY.codes["constant"]
 _PROGRAMS_KEPT = 8
 
 
@@ -133,17 +132,6 @@ class Graph:
     def literal(self, position: int) -> float | bool:
         """The value of the literal at a negative position."""
         return self.literals[-1 - position]
-
-    def consumers(self) -> dict[int, list[tuple[int, int]]]:
-        """Position → the (node position, input index) pairs that read it, in document order."""
-        readers: dict[int, list[tuple[int, int]]] = {i: [] for i in range(len(self.ids))}
-        for node in sorted(self.order):
-            for place, source in enumerate(self.sources(node)):
-                if source in self.projections:
-                    source = self.projections[source][0]
-                if source >= 0:
-                    readers[source].append((node, place))
-        return readers
 
 
 class _Columns:

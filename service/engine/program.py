@@ -11,7 +11,7 @@ import numpy as np
 
 from service.engine.code import Code
 from service.engine.control import DEFAULT_LIMITS, Limits
-from service.engine.errors import Fault, GraphError, OperatorError
+from service.engine.errors import Fault, GraphError, OperatorError, escaped
 from service.engine.graph import Graph
 from service.engine.graph_spec import Leaf
 from service.engine.operators import REGISTRY
@@ -174,7 +174,7 @@ def _build(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) 
     leaves = graph.inputs
     for name in inputs:
         if name not in leaves:
-            place = f"#/inputs/{_escaped(name)}"
+            place = f"#/inputs/{escaped(name)}"
             what = "is not an input" if name in graph.index else "is no node of the graph"
             faults.append(
                 Fault("unused_input", f"'{name[:64]}' {what}", node=name[:64], pointer=place)
@@ -188,7 +188,7 @@ def _build(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) 
                     "missing_input",
                     f"input '{name}' has no value",
                     node=name,
-                    pointer=f"#/inputs/{_escaped(name)}",
+                    pointer=f"#/inputs/{escaped(name)}",
                     hint="give it in inputs, or as the node's value",
                 )
             )
@@ -200,7 +200,7 @@ def _build(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) 
                     "shape_mismatch",
                     f"input '{name}' is declared {leaf.shape}, its value is {specs[name].shape}",
                     node=name,
-                    pointer=f"#/inputs/{_escaped(name)}",
+                    pointer=f"#/inputs/{escaped(name)}",
                     shapes=(leaf.shape, specs[name].shape),
                 )
             )
@@ -222,7 +222,7 @@ def abstract_program(
             "unused_input",
             f"'{name[:64]}' is not an input",
             node=name[:64],
-            pointer=f"#/shapes/{_escaped(name)}",
+            pointer=f"#/shapes/{escaped(name)}",
         )
         for name in shapes
         if name not in graph.inputs
@@ -260,10 +260,6 @@ def check_declared_shapes(graph: Graph, dtype: str, limits: Limits) -> None:
         graph.ids[i]: leaf.value for i, leaf in graph.leaves.items() if leaf.kind == "constant"
     }
     _Compiler(graph, dtype, limits, constants).compile(specs)
-
-
-def _escaped(name: str) -> str:
-    return name[:64].replace("~", "~0").replace("/", "~1")
 
 
 class _Compiler:

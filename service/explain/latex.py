@@ -85,30 +85,31 @@ class Formula(ast.NodeVisitor):
             case ast.Add():
                 return f"{self.text(node.left)} + {self.text(node.right)}"
             case ast.Sub():
-                right = self._inside(node.right, ast.Add | ast.Sub)
+                right = self._inside(node.right)
                 return f"{self.text(node.left)} - {right}"
             case ast.Mult():
                 if isinstance(node.left, ast.Constant) and node.left.value == 1.0:
-                    return self._inside(node.right, ast.Add | ast.Sub)
+                    return self._inside(node.right)
                 sign = r" \cdot "
             case ast.MatMult():
                 sign = r"\,"
             case _:
                 sign = r"\;\mathrm{" + type(node.op).__name__.lower() + r"}\;"
-        left = self._inside(node.left, ast.Add | ast.Sub)
-        right = self._inside(node.right, ast.Add | ast.Sub)
+        left = self._inside(node.left)
+        right = self._inside(node.right)
         if isinstance(node.right, ast.UnaryOp) or right.startswith("-"):
             right = rf"\left({right}\right)"
         return f"{left}{sign}{right}"
 
-    def _inside(self, node: ast.expr, looser: type[ast.operator] | object) -> str:
+    def _inside(self, node: ast.expr) -> str:
+        """The text as a part of something that binds more tightly than a sum."""
         text = self.text(node)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             return rf"\left({text}\right)"
         return text
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> str:
-        inner = self._inside(node.operand, ast.Add | ast.Sub)
+        inner = self._inside(node.operand)
         return f"-{inner}" if isinstance(node.op, ast.USub) else rf"\neg {inner}"
 
     def visit_Compare(self, node: ast.Compare) -> str:

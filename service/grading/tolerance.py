@@ -19,7 +19,7 @@ most the metric's threshold. All metrics work on float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -228,9 +228,6 @@ class Near:
             return bool(abs(float(given) - self.expected) <= self._allowed)
         return bool((np.abs(given - self.expected) <= self._allowed).all())
 
-
-PRESETS: Mapping[str, Tolerance] = {name: Tolerance(name) for name in METRICS}
-"""Every metric with its defaults."""
 
 MATCHING = Tolerance("analytic")
 """How closely a known mistake has to give what was submitted."""

@@ -13,7 +13,7 @@ from service.engine import derivatives
 from service.engine.check import check, check_runs
 from service.engine.compute import NotFinite, forward, gradient
 from service.engine.control import Control
-from service.engine.errors import Fault, GraphError, LimitExceeded
+from service.engine.errors import Fault, GraphError, LimitExceeded, escaped
 from service.engine.gradient_graph import gradient_graph
 from service.engine.points import batch, batch_gradient, first_not_finite
 from service.engine.program import Program, program_for
@@ -34,7 +34,6 @@ from service.schemas.requests import (
     JvpRequest,
     Request,
     VjpRequest,
-    escaped,
     read_request,
 )
 

@@ -26,7 +26,7 @@ from service.routes._endpoint import Context, Cost, Work
 from service.routes._offload import is_heavy, offload_work
 from service.schemas.answers import encode
 from service.schemas.errors import GraphNotFound, MalformedJson
-from service.schemas.requests import find_graph
+from service.schemas.graphs import find_graph
 from service.schemas.tesseract import (
     Encoding,
     array_out,

@@ -7,11 +7,10 @@ from typing import Any
 
 from service.engine.compute import document_names
 from service.engine.control import Limits
-from service.engine.errors import Fault, GraphError
+from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph import Graph
 from service.engine.program import SCALAR, Program, abstract_program, tensor_spec
 from service.engine.registry import TensorSpec
-from service.schemas.requests import escaped
 
 
 def analysis(

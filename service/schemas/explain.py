@@ -16,7 +16,7 @@ import msgspec
 from pydantic import BaseModel, ValidationError
 
 from service.engine.control import Limits
-from service.engine.errors import Fault, GraphError
+from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.operators import REGISTRY
@@ -24,6 +24,7 @@ from service.schemas.context import MAX_FAULTS, Context
 from service.schemas.graphs import (
     Unreadable,
     control_characters,
+    find_graph,
     read_expression,
     read_leaf,
 )
@@ -35,8 +36,14 @@ from service.schemas.models import (
     node_model,
     written_attribute,
 )
-from service.schemas.requests import Tensors, escaped, find_graph, without_notes
-from service.schemas.tensors import ArrayObject, TensorJson, as_array_object, read_tensor
+from service.schemas.tensors import (
+    TENSOR,
+    TENSORS,
+    ArrayObject,
+    as_array_object,
+    read_tensor,
+    without_notes,
+)
 
 _UNREADABLE = Fault("invalid_request", "the request can not be read", pointer="#")
 
@@ -83,9 +90,9 @@ def _envelope_faults(
         plain = without_notes(field.type)
         if value is None:
             continue
-        if plain == TensorJson or plain == TensorJson | None:
+        if plain in TENSOR:
             yield from _tensor_faults(value, f"#/{field.name}", limits)
-        elif plain in (Tensors, Tensors | None) and isinstance(value, dict):
+        elif plain in TENSORS and isinstance(value, dict):
             for name, item in value.items():
                 yield from _tensor_faults(item, f"#/{field.name}/{escaped(name)}", limits)
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.engine.errors import Fault, GraphError
+from service.engine.errors import Fault, GraphError, escaped
 from service.grading.draw import BadDraw, draw, is_drawn
 from service.grading.report import LEVELS
 from service.grading.task import Reveal, Rubric, Task
@@ -24,9 +24,8 @@ from service.grading.tolerance import Metric, Tolerance
 from service.schemas.context import Context
 from service.schemas.errors import MalformedJson
 from service.schemas.explain import explain_graph
-from service.schemas.graphs import Unreadable, check_dtype
+from service.schemas.graphs import Unreadable, check_dtype, find_graph
 from service.schemas.json_text import strict_json
-from service.schemas.requests import escaped, find_graph
 from service.schemas.tensors import ArrayObject, read_tensor
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)

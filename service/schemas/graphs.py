@@ -23,6 +23,8 @@ from service.engine.errors import Fault, GraphError
 from service.engine.expression import parse_expression
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
+from service.schemas.context import Context, WouldBlock
+from service.schemas.errors import GraphNotFound
 from service.schemas.json_text import CollectorHeldBack, check_members_once, count_members
 from service.schemas.nodes import LEAVES, NAMES, WITH_ATTRIBUTES, Node
 from service.schemas.tensors import read_tensor
@@ -100,6 +102,28 @@ def resolve_with(spec: GraphSpec, limits: Limits, faults: Sequence[Fault]) -> Gr
         faults = [*faults, empty_id(graph.index[""])]
     if faults:
         raise GraphError(faults)
+    return graph
+
+
+def find_graph(text: bytes, context: Context, may_block: bool = True) -> Graph:
+    """The graph of a `graph` member: seen before, registered, or read now.
+
+    Raises what `read_graph` does, GraphNotFound, and WouldBlock.
+    """
+    graph = context.graphs.get(text)
+    if graph is not None:
+        return graph
+    if text[:1] == b'"':
+        if context.find_graph is None:
+            raise GraphNotFound
+        if not may_block:
+            raise WouldBlock
+        text = context.find_graph(msgspec.json.decode(text, type=str))
+        graph = context.graphs.get(text)
+        if graph is not None:
+            return graph
+    graph = read_graph(text, context.limits)
+    context.graphs.put(text, graph, len(text))
     return graph
 
 

@@ -16,16 +16,22 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from service.engine.control import Limits
-from service.engine.errors import Fault, GraphError
+from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph import Graph
 from service.schemas.context import Context, WouldBlock
-from service.schemas.errors import GraphNotFound
-from service.schemas.graphs import Unreadable, check_dtype, read_graph
+from service.schemas.explain import explain_request
+from service.schemas.graphs import Unreadable, check_dtype, find_graph
 from service.schemas.json_text import CollectorHeldBack, check_members_once, count_members
-from service.schemas.tensors import TensorJson, read_tensor
+from service.schemas.tensors import (
+    TENSOR,
+    TENSORS,
+    TensorJson,
+    Tensors,
+    read_tensor,
+    without_notes,
+)
 
 GraphField = Annotated[Raw, Meta(description="The graph: nodes, source text, or a registered id.")]
-Tensors = dict[str, TensorJson]
 Sizes = list[Annotated[int, Meta(ge=0)]]
 
 
@@ -75,9 +81,9 @@ class _Reader:
         for field in msgspec.structs.fields(kind):
             self.names.append(field.name)
             plain = without_notes(field.type)
-            if plain == TensorJson or plain == TensorJson | None:
+            if plain in TENSOR:
                 self.tensors.append(field.name)
-            elif plain in (Tensors, Tensors | None):
+            elif plain in TENSORS:
                 self.tensor_mappings.append(field.name)
                 self.mappings.append(field.name)
             elif getattr(plain, "__origin__", None) is dict:
@@ -93,11 +99,6 @@ class _Reader:
 
 
 _reader = cache(_Reader)
-
-
-def without_notes(annotation: Any) -> Any:
-    """The type inside an Annotated one."""
-    return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
 
 
 def read_request(
@@ -132,8 +133,6 @@ def read_request(
     except Unreadable:
         if not may_block:
             raise WouldBlock from None
-        from service.schemas.explain import explain_request
-
         explain_request(body, kind, context)
     faults: list[Fault] = []
     for name in reader.tensors:
@@ -177,28 +176,6 @@ def _check_dtypes(graph: Graph, inputs: Mapping[str, Any], faults: list[Fault]) 
                 faults.extend(replace(fault, node=name) for fault in error.faults)
 
 
-def find_graph(text: bytes, context: Context, may_block: bool = True) -> Graph:
-    """The graph of a `graph` member: seen before, registered, or read now.
-
-    Raises what `read_graph` does, GraphNotFound, and WouldBlock.
-    """
-    graph = context.graphs.get(text)
-    if graph is not None:
-        return graph
-    if text[:1] == b'"':
-        if context.find_graph is None:
-            raise GraphNotFound
-        if not may_block:
-            raise WouldBlock
-        text = context.find_graph(msgspec.json.decode(text, type=str))
-        graph = context.graphs.get(text)
-        if graph is not None:
-            return graph
-    graph = read_graph(text, context.limits)
-    context.graphs.put(text, graph, len(text))
-    return graph
-
-
 def colons_beside(body: bytes, text: bytes) -> int:
     """The colons of `body` outside of `text`, which stands somewhere in it.
 
@@ -209,11 +186,6 @@ def colons_beside(body: bytes, text: bytes) -> int:
         if body.startswith(text, start):
             return body.count(b":", 0, start) + body.count(b":", start + len(text))
     return body.count(b":") - text.count(b":")
-
-
-def escaped(name: str) -> str:
-    """A member's name as a part of a JSON pointer, cut where it is long (RFC 6901)."""
-    return name[:64].replace("~", "~0").replace("/", "~1")
 
 
 class ForwardRequest(Request):

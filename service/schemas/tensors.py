@@ -45,8 +45,16 @@ class ArrayObject(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 TensorJson = float | bool | str | list[Any] | ArrayObject
 """What a tensor is decoded as."""
+Tensors = dict[str, TensorJson]
+TENSOR, TENSORS = (TensorJson, TensorJson | None), (Tensors, Tensors | None)
+"""The types of members that are a tensor, and of those that are tensors by name."""
 Tensor = Any
 """What a tensor is read as: a float, a bool or a NumPy array."""
+
+
+def without_notes(annotation: Any) -> Any:
+    """The type inside an Annotated one."""
+    return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
 
 
 def read_tensor(value: Any, pointer: str, limits: Limits) -> Tensor:

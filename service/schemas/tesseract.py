@@ -16,12 +16,11 @@ import msgspec
 import numpy as np
 
 from service.engine.control import Limits
-from service.engine.errors import Fault, GraphError
+from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph import Graph
 from service.engine.program import tensor_spec
 from service.engine.registry import TensorSpec
 from service.schemas.answers import array_object
-from service.schemas.requests import escaped
 from service.schemas.tensors import DTYPES, as_array_object, read_tensor
 
 Encoding = Literal["json", "base64"]

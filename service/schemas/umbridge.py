@@ -26,8 +26,7 @@ from service.errors import Refusal
 from service.schemas.context import Context, WouldBlock
 from service.schemas.errors import GraphNotFound, MalformedJson
 from service.schemas.explain import explain_graph
-from service.schemas.graphs import Unreadable
-from service.schemas.requests import find_graph
+from service.schemas.graphs import Unreadable, find_graph
 from service.schemas.tensors import read_tensor
 
 UNREGISTERED = "graph"
