@@ -26,15 +26,17 @@ from starlette.routing import Match, Route
 from starlette.staticfiles import StaticFiles
 
 from service import __version__, routes
+from service.codes import Refusal
 from service.engine.errors import EngineError
 from service.engine.memory import keep_freed_memory
-from service.errors import MEDIA_TYPE, Refusal, problem
+from service.errors import MEDIA_TYPE, problem
 from service.routes._endpoint import Context
+from service.routes._openapi import openapi_document
 from service.routes._pages import graph_finder, task_finder
 from service.schemas.context import recent_graphs
 from service.schemas.errors import SchemaError
 from service.settings import Settings, get_settings
-from service.shell import openapi, telemetry
+from service.shell import telemetry
 from service.shell.front import REQUEST_ID, Front
 from service.shell.metrics import Metrics
 from service.shell.state import drain_on_sigterm
@@ -198,7 +200,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 def _openapi(api: FastAPI) -> Callable[[], dict[str, Any]]:
     def made() -> dict[str, Any]:
         if api.openapi_schema is None:
-            api.openapi_schema = openapi.document(api, compute_endpoints().values())
+            api.openapi_schema = openapi_document(api, compute_endpoints().values())
         return api.openapi_schema
 
     return made

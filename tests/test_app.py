@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.app import create_app
-from service.errors import CODES
+from service.codes import CODES
 from service.settings import Settings
 
 CIRCUIT = {

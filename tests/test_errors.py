@@ -6,8 +6,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
 
+from service.codes import CODES, Refusal
 from service.engine.errors import DeadlineExceeded, Fault, GraphError, LimitExceeded
-from service.errors import CODES, MAX_ERRORS, Refusal, problem, problem_schema, responses
+from service.errors import MAX_ERRORS, problem, problem_schema, responses
 from service.schemas.errors import GraphNotFound, MalformedJson, TooDeep
 
 DOCUMENTED = {

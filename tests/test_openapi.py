@@ -9,8 +9,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from service.app import compute_endpoints, create_app
+from service.codes import CODES
 from service.engine.operators import REGISTRY
-from service.errors import CODES
 from service.settings import Settings
 
 FILE = Path(__file__).parent.parent / "openapi" / "openapi.json"

@@ -141,7 +141,7 @@ def _pool(count: int, workers: int | None, ray: str | None) -> Any:
 def grading_job(task: str, format: str = "native", problem: str = "gradients") -> Any:
     """The job of grading for a task in a file, or for one in the folder of tasks."""
     from service.bulk.submissions import GradingJob
-    from service.errors import Refusal
+    from service.codes import Refusal
     from service.settings import get_settings
     from service.store.folder import TaskFolder
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
+from service.codes import Refusal
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
 from service.engine.recent import Recent
-from service.errors import Problem, Refusal, problem
+from service.errors import Problem, problem
 from service.grading.formats import FORMATS, Failure, Format
 from service.grading.grade import grade
 from service.grading.report import shown

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from service.errors import Refusal
+from service.codes import Refusal
 from service.schemas.errors import GraphNotFound
 from service.store import Store
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
-from service.errors import CODES, Refusal, responses
+from service.codes import CODES, Refusal
+from service.errors import responses
 
 router = APIRouter(tags=["service"])
 

@@ -12,9 +12,10 @@ from urllib.parse import parse_qs
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from service.codes import Refusal
 from service.engine.control import Control
 from service.engine.errors import Cancelled, EngineError
-from service.errors import Refusal, problem, responses
+from service.errors import problem, responses
 from service.grading.formats import FORMATS, Format
 from service.grading.task import Reveal
 from service.grading.truth import Truth

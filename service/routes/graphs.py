@@ -11,9 +11,10 @@ import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from service.codes import Refusal
 from service.engine.errors import fault
 from service.engine.program import check_declared_shapes
-from service.errors import Refusal, responses
+from service.errors import responses
 from service.routes._access import may
 from service.routes._offload import is_heavy, offload
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged

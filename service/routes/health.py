@@ -7,7 +7,8 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from service.errors import Refusal, responses
+from service.codes import Refusal
+from service.errors import responses
 from service.shell.state import State
 
 router = APIRouter(tags=["service"])

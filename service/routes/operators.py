@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from service.codes import Refusal
 from service.engine.operators import REGISTRY
-from service.errors import Refusal, responses
+from service.errors import responses
 from service.schemas.answers import encode
 from service.schemas.catalogue import OperatorEntry, OperatorList, entry, listed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 
-from service.errors import Refusal
+from service.codes import Refusal
 
 router = APIRouter()
 

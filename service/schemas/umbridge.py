@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from service.codes import Refusal
 from service.engine.control import Limits
 from service.engine.errors import GraphError
 from service.engine.graph import Graph
 from service.engine.program import Cost, Program, abstract_program, program_for
 from service.engine.recent import Recent
 from service.engine.registry import TensorSpec
-from service.errors import Refusal
 from service.schemas.context import Context, WouldBlock
 from service.schemas.errors import GraphNotFound, MalformedJson
 from service.schemas.explain import explain_graph

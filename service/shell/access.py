@@ -20,7 +20,7 @@ from math import ceil
 from pathlib import Path
 from typing import Protocol
 
-from service.errors import Refusal
+from service.codes import Refusal
 from service.settings import ApiKey, Scope
 
 _CHALLENGE = (("www-authenticate", 'Bearer realm="gradient-service"'),)

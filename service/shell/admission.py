@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from service.errors import Refusal
+from service.codes import Refusal
 from service.settings import Settings
 
 Result = TypeVar("Result")

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
 from typing import Any
 
+from service.codes import Refusal
 from service.engine.errors import Cancelled
-from service.errors import Refusal
 from service.settings import Settings
 from service.shell.admission import Admission
 

@@ -16,11 +16,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from time import perf_counter
 from typing import Any, TypeVar
 
+from service.codes import Refusal
 from service.engine.control import Control
 from service.engine.errors import Cancelled, DeadlineExceeded
 from service.engine.memory import give_back_freed_memory
-from service.errors import MEDIA_TYPE, Problem, Refusal, problem
-from service.routes._endpoint import WouldBlock
+from service.errors import MEDIA_TYPE, Problem, problem
+from service.schemas.context import WouldBlock
 from service.settings import ApiKey, Scope, Settings
 from service.shell import logs
 from service.shell.access import Access

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from service.errors import Refusal
+from service.codes import Refusal
 
 JSON = "application/json"
 

@@ -17,7 +17,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.errors import MEDIA_TYPE, Refusal, problem
+from service.codes import Refusal
+from service.errors import MEDIA_TYPE, problem
 from service.settings import Settings, get_settings
 
 SWEEP_SECONDS = 0.5

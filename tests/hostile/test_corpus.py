@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import CODES
+from service.codes import CODES
 from tests.fuzz.watching import logged, undocumented
 from tests.hostile.corpus import Hostile, corpus
 from tests.serving import Server, serving

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.app import Service, create_app
-from service.errors import CODES, Problem, problem
+from service.codes import CODES
+from service.errors import Problem, problem
 from service.routes._endpoint import Context, Endpoint
 from service.routes.compute import endpoints
 from service.settings import Settings

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import Refusal
+from service.codes import Refusal
 from service.settings import ApiKey, Scope
 from service.shell.access import Access, LocalSlots, SharedSlots, Slots, next_slot
 

@@ -6,7 +6,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from service.errors import Refusal
+from service.codes import Refusal
 from service.settings import Settings
 from service.shell.admission import Admission, Lane
 

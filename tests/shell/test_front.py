@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from service.codes import Refusal
 from service.engine.errors import LimitExceeded
-from service.errors import Refusal
 from service.settings import ApiKey
 from service.shell.admission import overloaded
 from service.shell.endpoint import Answer

@@ -1,6 +1,6 @@
 import pytest
 
-from service.errors import Refusal
+from service.codes import Refusal
 from service.shell.media import acceptable, check_accept, check_content
 
 

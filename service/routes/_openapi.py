@@ -1,4 +1,4 @@
-"""What the shell adds to the OpenAPI document: problems, keys, request ids."""
+"""The OpenAPI document: FastAPI's, the compute endpoints, and what the front adds to all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMPUTED = (503, 504)
 _OPEN = frozenset({"/healthz", "/readyz"})
 
 
-def document(api: FastAPI, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
+def openapi_document(api: FastAPI, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
     """The OpenAPI document of `api` and of the compute endpoints in front of it.
 
     With the answers that the front may give on any path.
