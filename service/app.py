@@ -153,9 +153,9 @@ def _api(settings: Settings, modules: Iterable[ModuleType]) -> FastAPI:
         version=__version__,
         summary="Forward values and gradients of computation graphs.",
         description=DESCRIPTION,
-        root_path=settings.root_path,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
         telemetry=None if settings.telemetry else _NO_TELEMETRY,
     )
@@ -188,13 +188,23 @@ def _settle() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
+def _path_of(request: Request) -> str:
+    """The path without the prefix that a proxy has for the service."""
+    path: str = request.scope["path"]
+    return path.removeprefix(request.scope.get("root_path", ""))
+
+
 async def answer_problem(request: Request, error: Exception) -> Response:
     """FastAPI's exception handler: the problem document of `error`."""
     found = problem(error)
     front: Front = request.app.state.front
     front.metrics.error(found.code.name)
     body = found.body(base=front.settings.public_url, request_id=request.scope.get(REQUEST_ID))
-    return Response(body, found.status, dict(found.headers), MEDIA_TYPE)
+    headers = dict(found.headers)
+    if found.status == 405:
+        # Starlette names the methods of the first route that has this path.
+        headers["allow"] = front.allowed(_path_of(request))
+    return Response(body, found.status, headers, MEDIA_TYPE)
 
 
 def _openapi(api: FastAPI) -> Callable[[], dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AliasChoices,
@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.engine.control import Limits
 
 Scope = Literal["compute", "grade", "tasks", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 """What a key may open: computing and registering graphs; grading; holding tasks, and with
 `compute` deleting graphs and moving names; everything, the metrics included."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -112,7 +113,19 @@ def command(
 
 
 def _files(given: Sequence[str]) -> Iterable[tuple[str, Path | None]]:
-    """(name, file) of every submission; None stands for standard input."""
+    """(name, file) of every submission; None stands for standard input.
+
+    Files of one name in several folders are told apart by their paths: a/sub.json is `a-sub`.
+    """
+    found = list(_found(given))
+    counts = Counter(name for name, _ in found)
+    for name, file in found:
+        if counts[name] > 1 and file is not None:
+            name = "-".join(part for part in file.with_suffix("").parts if part != file.anchor)
+        yield name, file
+
+
+def _found(given: Sequence[str]) -> Iterable[tuple[str, Path | None]]:
     for one in given:
         path = Path(one)
         if one == "-":

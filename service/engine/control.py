@@ -8,6 +8,9 @@ from threading import Event
 
 from service.engine.errors import Cancelled, DeadlineExceeded, LimitExceeded
 
+MOST_PARTS = 10_000
+"""Outputs of all nodes of a graph that have several: a few bytes of JSON may ask for millions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -150,7 +150,9 @@ def program_for(
     program: Program | None = graph.programs.get(key)
     if program is None:
         program = _build(graph, inputs, dtype, limits)
-        graph.programs.put(key, program)
+        if program.floats or len(program.code.steps) <= 20 * len(graph) + 200:
+            # A cache of graphs is bounded by their text: what is far larger is not kept.
+            graph.programs.put(key, program)
     return program
 
 

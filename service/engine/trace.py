@@ -7,14 +7,15 @@ becomes code that can be read, sent, and differentiated again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from service.engine.code import Code, Step
-from service.engine.control import DEFAULT_LIMITS, Limits
-from service.engine.errors import OperatorError, Shape
+from service.engine.control import DEFAULT_LIMITS, MOST_PARTS, Limits
+from service.engine.errors import LimitExceeded, OperatorError, Shape
 from service.engine.operators import REGISTRY
 from service.engine.operators.leaves import PROJECT
 from service.engine.registry import Operator, TensorSpec
@@ -124,6 +125,7 @@ class Builder:
         self.dtype = dtype
         self._share = share
         self._limits = limits
+        self._parts = 0
         self._made: dict[Any, Traced | tuple[Traced, ...]] = {}
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -248,6 +250,9 @@ class Builder:
         if not isinstance(inferred, tuple):
             self._check(inferred)
             return self.step(op, slots, attrs, inferred)
+        self._parts += len(inferred)
+        if self._parts > MOST_PARTS:
+            raise LimitExceeded("parts", MOST_PARTS, self._parts)
         for spec in inferred:
             self._check(spec)
         whole = self._add(Step(op, slots, attrs, inferred[0], specs=inferred))
@@ -262,7 +267,8 @@ class Builder:
         return Traced(self, self._add(Step(op, slots, attrs, spec)))
 
     def _check(self, spec: TensorSpec) -> None:
-        self._limits.check("elements_per_tensor", spec.size)
+        # Without the zeros: NumPy takes no empty array whose other sizes overflow.
+        self._limits.check("elements_per_tensor", math.prod(size or 1 for size in spec.shape))
         if spec.ndim > 32:
             raise OperatorError(f"a tensor has at most 32 dimensions, not {spec.ndim}")
 

@@ -115,6 +115,8 @@ def keep_task(body: bytes, task_id: str | None, context: Context, store: Store) 
     except NotCanonical as error:
         raise fault("invalid_tensor", f"the task has no canonical JSON: {error}") from None
     kept = content_id(text) if given is None else given
+    if is_id(kept) and kept != content_id(text):
+        raise fault("invalid_request", "this id is the digest of another task", pointer="#/id")
     try:
         store.put_task(kept, text)
     except PermissionError as error:

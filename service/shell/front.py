@@ -118,6 +118,7 @@ class Front:
         self.api = api
         self.context = context
         self.settings = settings
+        self._root = settings.root_path.rstrip("/")
         self.metrics = metrics or Metrics(settings.state_dir)
         self.admission = admission or Admission(settings)
         self.state = state or State()
@@ -157,6 +158,10 @@ class Front:
             self.start(loop)
         headers = dict(scope["headers"])
         exchange = Exchange(headers, self._ids.of(headers.get(b"x-request-id")))
+        if self._root:
+            # A proxy may leave its prefix on the path, or take it away.
+            while scope["path"].startswith(self._root + "/"):
+                scope["path"] = scope["path"][len(self._root) :]
         self._running += 1
         try:
             door = self._doors.get(scope["path"])
@@ -290,6 +295,9 @@ class Front:
             if method == "OPTIONS":
                 await self._options(exchange, path, send)
                 return
+            if "\n" in path:
+                # A route's pattern ends before a newline: it would be found past its door.
+                raise Refusal("not_found", "nothing is found at this path")
             if path not in _OPEN_PATHS:
                 exchange.key = self._access.admit(exchange.headers, _scope_of(path))
             if path.startswith("/v1/"):
@@ -302,12 +310,11 @@ class Front:
                 inner = _replay(body, receive)
             scope[REQUEST_ID] = exchange.request_id.decode("latin-1")
             scope[KEY] = exchange.key
+            passed = {**scope, "root_path": self._root, "path": self._root + path}
             if method == "HEAD":
-                passed: MutableMapping[str, Any] = {**scope, "method": "GET"}
-                await self.api(passed, inner, relay)
-                scope["route"] = passed.get("route")
-            else:
-                await self.api(scope, inner, relay)
+                passed["method"] = "GET"
+            await self.api(passed, inner, relay)
+            scope["route"] = passed.get("route")
         except Exception as error:
             if not started:
                 await self._refuse(error, exchange, _template(scope), send)
@@ -320,15 +327,19 @@ class Front:
                     path=_template(scope),
                 )
 
-    async def _options(self, exchange: Exchange, path: str, send: Send) -> None:
+    def allowed(self, path: str) -> str:
+        """The methods of a path, as the header Allow has them; nothing for no such path."""
         methods = set(self._methods_of(path))
         if path in self._doors:
             methods.add("POST")
-        if not methods:
-            raise Refusal("not_found", "nothing is found at this path")
         if "GET" in methods:
             methods.add("HEAD")
-        allow = ", ".join(sorted(methods | {"OPTIONS"})).encode()
+        return ", ".join(sorted(methods | {"OPTIONS"})) if methods else ""
+
+    async def _options(self, exchange: Exchange, path: str, send: Send) -> None:
+        allow = self.allowed(path).encode()
+        if not allow:
+            raise Refusal("not_found", "nothing is found at this path")
         headers: list[Header] = [(b"allow", allow), NOSNIFF]
         if self._cors.active and b"access-control-request-method" in exchange.headers:
             headers += self._cors.preflight(exchange.headers, allow)
@@ -532,6 +543,8 @@ _SCOPES: tuple[tuple[str, Scope], ...] = (
     ("/evaluate", "grade"),
     ("/metrics", "admin"),
     ("/v1/", "compute"),
+    ("/tesseract", "compute"),
+    ("/umbridge", "compute"),
 )
 
 

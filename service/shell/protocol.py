@@ -10,6 +10,7 @@ it knows which request they belong to.)
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -41,6 +42,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_since: float | None = None
         self._head_bytes = 0
         self._closing = False
+        self._receiving = False
+        self._draining_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, JoiningTransport(transport)))
@@ -57,6 +60,12 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_since = self.loop.time()
+        self._receiving = True
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._receiving = False
+        self._draining_since = None
 
     def on_headers_complete(self) -> None:
         self._head_since = None
@@ -66,12 +75,18 @@ class PatientProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
+        if b"pgrade" in data and (self._head_since is not None or self._idle):
+            data = _without_upgrade(data)
         super().data_received(data)
         if self._head_since is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self._settings.max_header_bytes:
                 self._refuse(Refusal("header_too_large", "the request's head has too many bytes"))
-        elif self.cycle is None or self.cycle.response_complete:
+        elif self._receiving:
+            if self._idle and self._draining_since is None:
+                # The rest of a body whose request was refused is read and dropped.
+                self._draining_since = self.loop.time()
+        elif self._idle:
             # Bytes that begin no message (blank lines) must not keep a connection open.
             self._head_since = self.loop.time()
 
@@ -87,7 +102,11 @@ class PatientProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def late(self, now: float) -> None:
-        """End a connection whose head has taken too long."""
+        """End a connection whose head, or the rest of whose refused body, takes too long."""
+        drained = self._draining_since
+        if drained is not None and now - drained > self._settings.header_seconds:
+            self.transport.close()
+            return
         since = self._head_since
         if since is None or now - since < self._settings.header_seconds:
             return
@@ -124,6 +143,18 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """An upgrade that isn't offered is answered as if it had not been asked for."""
+
+
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A head whose `Upgrade` is another header: the parser drops the body behind that one.
+
+    Clients that know HTTP/2 send `Upgrade: h2c` with their first request, a POST too.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest
 
 
 class JoiningTransport:

@@ -51,6 +51,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(folder: Path) -> None:
+    for student in ("ada", "bob"):
+        (folder / student).mkdir()
+        (folder / student / "submission.json").write_bytes(
+            (folder / "all" / f"{student}.json").read_bytes()
+        )
+    paths = [folder / student / "submission.json" for student in ("ada", "bob")]
+    made = run(folder / "task.json", *paths, "-o", folder / "out")
+    assert made.returncode == 0, made.stderr
+    scores = [json.loads(file.read_text())["score"] for file in sorted((folder / "out").iterdir())]
+    assert len(scores) == 2
+    assert scores[0] > scores[1]
+
+
 def test_one_submission_is_one_document(folder: Path) -> None:
     made = run(folder / "task.json", folder / "all" / "bob.json")
     assert made.returncode == 0, made.stderr

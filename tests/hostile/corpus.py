@@ -404,6 +404,24 @@ def _tensors() -> Iterator[Hostile]:
 
 def _bombs() -> Iterator[Hostile]:
     big = ("limit_exceeded",)
+    many = {"id": "w", "op": "broadcast_to", "inputs": ["x"], "shape": [1_000_000]}
+    for op, attributes in {"unstack": {}, "split": {"sections": 1_000_000}}.items():
+        parts = node(op, "w", **attributes)
+        yield Hostile(f"size: {op} into 1,000,000 parts", graph(leaf(value=1), many, parts), big)
+    rows = [{**many, "id": f"w{i}", "shape": [6_000]} for i in range(9)]
+    rows += [node("unstack", f"w{i}", name=f"p{i}") for i in range(9)]
+    most = node("maximum", *(f"p{i}" for i in range(9)))
+    yield Hostile("size: nine times 6,000 parts", graph(leaf(value=1), *rows, most), big)
+    huge = [0, 10**18, 10**18]
+    for op, name in {"broadcast_to": "shape", "tile": "repeats"}.items():
+        empty = node(op, "x", **{name: huge})
+        yield Hostile(f"size: {op} to nothing of 10^36", graph(leaf(value=1), empty), big)
+    none = node("one_hot", "x", classes=2**62)
+    yield Hostile("size: no labels of 2^62 classes", graph(leaf(value=[]), none), big)
+    for count in (33, 64, 400):
+        terms, names = ",".join(["a"] * count), ["x"] * count
+        sums = node("einsum", *names, equation=f"{terms}->")
+        yield Hostile(f"size: einsum of {count}", graph(leaf(value=[1]), sums), ("arity",))
     for shape in ([10**12], [10**6, 10**6], [10**5] * 4, [2**31, 2**31], [2**62, 4]):
         body = graph(leaf(), node("broadcast_to", "x", shape=shape, name="b"), node("sum", "b"))
         yield Hostile(f"bomb: broadcast_to {shape}", body)

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -138,3 +139,48 @@ def test_too_many_connections_are_refused(tmp_path: Path) -> None:
             connection.close()
         time.sleep(0.2)
         assert httpx.get(server.url + "/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"content-type": "text/plain"}, 415), ({"accept": "text/html"}, 406)],
+)
+def test_a_refusal_before_the_body_is_one_answer_and_the_connection_goes_on(
+    server: Server, headers: dict[str, str], status: int
+) -> None:
+    with httpx.Client(base_url=server.url) as client:
+        for _ in range(3):
+            headers = {"content-type": "application/json", **headers}
+            refused = client.post("/v1/gradient", content=b"x" * 90_000, headers=headers)
+            assert refused.status_code == status
+        right = client.post("/v1/gradient", json={"graph": {"expression": "1 + 2"}})
+        assert right.json()["value"] == 3.0
+
+
+def test_the_rest_of_a_refused_body_is_waited_for_so_long_and_no_longer(server: Server) -> None:
+    head = b"POST /v1/gradient HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    with server.connect() as connection:
+        connection.settimeout(10)
+        connection.sendall(head + b"Content-Length: 99999\r\n\r\n" + b"x" * 9_000)
+        started = time.monotonic()
+        answer = connection.recv(65536)
+        with suppress(OSError):
+            while time.monotonic() - started < 8:
+                connection.sendall(b"x")
+                time.sleep(0.1)
+        assert time.monotonic() - started < 5
+    assert answer.startswith(b"HTTP/1.1 415")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("name", ["Upgrade", "upgrade"])
+def test_an_offered_upgrade_costs_no_body(server: Server, name: str) -> None:
+    body = b'{"graph": {"expression": "1 + 2"}}'
+    request = (
+        f"POST /v1/gradient HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\n"
+        f"{name}: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    answer = talk(server, request.encode() + body)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"value":3.0' in answer

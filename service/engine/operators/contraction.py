@@ -175,7 +175,14 @@ def _sizes(terms: Sequence[str], shapes: Sequence[Shape]) -> dict[str, int]:
     return sizes
 
 
+_MOST_TERMS = 32
+"""NumPy takes 64 at most, and a gradient adds some; its search for an order of contraction
+takes time that grows with the fourth power of their number."""
+
+
 def _einsum_infer(*inputs: TensorSpec, equation: str) -> TensorSpec:
+    if len(inputs) > _MOST_TERMS:
+        raise OperatorError(f"einsum takes at most {_MOST_TERMS} tensors", code="arity")
     shapes = [x.shape for x in inputs]
     terms, result = _terms(equation, shapes)
     sizes = _sizes(terms, shapes)
@@ -232,7 +239,8 @@ def _einsum_batch(xp: Any, flags: tuple[bool, ...], *inputs: Any, equation: str)
 def _einsum_flops(*inputs: TensorSpec, equation: str) -> int:
     shapes = [x.shape for x in inputs]
     terms, _ = _terms(equation, shapes)
-    return len(inputs) * math.prod(_sizes(terms, shapes).values())
+    search = 2_000 * len(inputs) ** 3
+    return len(inputs) * math.prod(_sizes(terms, shapes).values()) + search
 
 
 REGISTRY.register(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.errors import OperatorError
+from service.engine.control import MOST_PARTS
+from service.engine.errors import LimitExceeded, OperatorError
 from service.engine.operators._batch import spread
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import checked_axis, promote
@@ -120,6 +121,11 @@ REGISTRY.register(
 )
 
 
+def _check_parts(count: int) -> None:
+    if count > MOST_PARTS:
+        raise LimitExceeded("parts", MOST_PARTS, count)
+
+
 def _cuts(size: int, sections: int | None, sizes: tuple[int, ...] | None) -> list[int]:
     """The sizes of the parts of an axis."""
     if (sections is None) == (sizes is None):
@@ -128,6 +134,7 @@ def _cuts(size: int, sections: int | None, sizes: tuple[int, ...] | None) -> lis
         assert sections is not None
         if sections < 1 or size % sections:
             raise OperatorError(f"an axis of {size} has no {sections} equal parts")
+        _check_parts(sections)
         return [size // sections] * sections
     if sum(sizes) != size or any(one < 0 for one in sizes) or not sizes:
         raise OperatorError(f"the sizes {sizes} do not add up to {size}")
@@ -191,6 +198,7 @@ def _unstack_infer(x: TensorSpec, *, axis: int) -> Any:
     axis = checked_axis(axis, x.ndim)
     if x.shape[axis] == 0:
         raise OperatorError("an empty axis has no parts", shapes=(x.shape,))
+    _check_parts(x.shape[axis])
     part = TensorSpec((*x.shape[:axis], *x.shape[axis + 1 :]), x.dtype)
     return (part,) * x.shape[axis]
 
