@@ -154,6 +154,25 @@ def gradient(
     )
 
 
+def not_finite(
+    program: Program,
+    inputs: Mapping[str, Tensor],
+    values: Iterable[Tensor],
+    derivatives: Iterable[tuple[str, Tensor]],
+) -> list[NotFinite]:
+    """What to say of values, and of derivatives by name, that are not finite.
+
+    The program is run forward once more where one is not, so that the first node is found.
+    """
+    bad = next(((name, d) for name, d in derivatives if not _all_finite([d])), None)
+    if bad is None and _all_finite(values):
+        return []
+    found = forward(program, inputs).warnings
+    if bad is not None:
+        found.append(_bad("gradient", *bad))
+    return found
+
+
 def _float_gradient(
     program: Program,
     inputs: Mapping[str, Tensor],

@@ -11,7 +11,7 @@ import numpy as np
 
 from service.engine import derivatives
 from service.engine.check import check, check_runs
-from service.engine.compute import NotFinite, forward, gradient
+from service.engine.compute import NotFinite, forward, gradient, not_finite
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError, LimitExceeded, escaped
 from service.engine.gradient_graph import gradient_graph
@@ -191,6 +191,27 @@ def _blaming(member: str, names: Iterable[str]) -> Iterator[None]:
         ) from None
 
 
+def _derivatives(
+    program: Program,
+    request: Request,
+    values: Mapping[str, Any],
+    found: Mapping[str, Mapping[str, Any]],
+) -> bytes:
+    """The answer with values and derivatives, and with what is to be said of them."""
+
+    def named(tensors: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        for name, tensor in tensors.items():
+            if isinstance(tensor, Mapping):
+                yield from named(tensor)
+            else:
+                yield name, tensor
+
+    flat = (tensor for _, tensor in named(values))
+    by_name = (pair for member in found.values() for pair in named(member))
+    warnings = _warnings(not_finite(program, request.inputs, flat, by_name))
+    return encode({**values, **found, **warnings}, request.encoding)
+
+
 def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     request, graph = read_request(body, VjpRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
@@ -208,7 +229,8 @@ def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
             batch=request.batch_cotangents,
             control=control,
         )
-        return encode({"outputs": made.outputs, "gradients": made.gradients}, request.encoding)
+        values, found = {"outputs": made.outputs}, {"gradients": made.gradients}
+        return _derivatives(program, request, values, found)
 
     cost = _cost(program, request, context, sweeps=3, elements=elements, points=rows)
     return Work(cost, run)
@@ -224,7 +246,8 @@ def _read_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
             made = derivatives.jvp(
                 program, request.inputs, request.tangents, outputs=request.outputs, control=control
             )
-        return encode({"outputs": made.outputs, "tangents": made.tangents}, request.encoding)
+        values, found = {"outputs": made.outputs}, {"tangents": made.tangents}
+        return _derivatives(program, request, values, found)
 
     return Work(_cost(program, request, context, sweeps=4, elements=elements), run)
 
@@ -240,7 +263,8 @@ def _read_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> 
         made = derivatives.jacobian(
             program, request.inputs, outputs=request.outputs, wrt=request.wrt, control=control
         )
-        return encode({"outputs": made.outputs, "jacobian": made.jacobian}, request.encoding)
+        values, found = {"outputs": made.outputs}, {"jacobian": made.jacobian}
+        return _derivatives(program, request, values, found)
 
     cost = _cost(
         program,
@@ -263,8 +287,8 @@ def _read_hessian(body: bytes, context: Context, may_block: bool = True, /) -> W
         made = derivatives.hessian(
             program, request.inputs, output=request.output, wrt=request.wrt, control=control
         )
-        answer = {"value": made.value, "gradients": made.gradients, "hessian": made.hessian}
-        return encode(answer, request.encoding)
+        found = {"gradients": made.gradients, "hessian": made.hessian}
+        return _derivatives(program, request, {"value": made.value}, found)
 
     elements = size * size + size
     cost = _cost(program, request, context, sweeps=8, elements=elements, points=max(1, size))
@@ -280,8 +304,8 @@ def _read_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
             made = derivatives.hvp(
                 program, request.inputs, request.vector, output=request.output, control=control
             )
-        answer = {"value": made.value, "gradients": made.gradients, "hvp": made.hvp}
-        return encode(answer, request.encoding)
+        found = {"gradients": made.gradients, "hvp": made.hvp}
+        return _derivatives(program, request, {"value": made.value}, found)
 
     elements = 2 * _sizes(program, request.vector)
     return Work(_cost(program, request, context, sweeps=8, elements=elements), run)

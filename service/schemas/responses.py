@@ -51,21 +51,21 @@ class GradientResponse(_WithWarnings):
     node_gradients: Tensors = Field(default={}, description="By node; only there when asked for.")
 
 
-class VjpResponse(_Answer):
+class VjpResponse(_WithWarnings):
     """Vector-Jacobian products."""
 
     outputs: Tensors
     gradients: Tensors
 
 
-class JvpResponse(_Answer):
+class JvpResponse(_WithWarnings):
     """Jacobian-vector products."""
 
     outputs: Tensors
     tangents: Tensors
 
 
-class JacobianResponse(_Answer):
+class JacobianResponse(_WithWarnings):
     """Partial derivatives."""
 
     outputs: Tensors
@@ -74,7 +74,7 @@ class JacobianResponse(_Answer):
     )
 
 
-class HessianResponse(_Answer):
+class HessianResponse(_WithWarnings):
     """Second derivatives."""
 
     value: Tensor
@@ -84,7 +84,7 @@ class HessianResponse(_Answer):
     )
 
 
-class HvpResponse(_Answer):
+class HvpResponse(_WithWarnings):
     """The product of the Hessian and the vector."""
 
     value: Tensor

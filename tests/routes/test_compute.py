@@ -337,3 +337,29 @@ def test_expressions_take_a_whole_program() -> None:
     made = ask("gradient", {"expression": text}, inputs={"x": 3, "y": -4})
     sigy = 1 / (1 + math.exp(4))
     assert math.isclose(made["gradients"]["x"], 2 * (3 + sigy))
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        ("vjp", {"cotangents": {"f": 1}}),
+        ("jvp", {"tangents": {"x": 1}}),
+        ("jacobian", {}),
+        ("hessian", {}),
+        ("hvp", {"vector": {"x": 1}}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("text", "x", "kinds"),
+    [
+        ("f = log(x)", 0.0, ["value", "gradient"]),
+        ("f = sqrt(x)", 0.0, ["gradient"]),
+        ("f = log(x)", 2.0, []),
+    ],
+)
+def test_derivatives_that_are_not_finite_come_with_warnings(
+    name: str, members: dict[str, Any], text: str, x: float, kinds: list[str]
+) -> None:
+    answer = ask(name, {"expression": text}, inputs={"x": x}, **members)
+    assert [warning["kind"] for warning in answer.get("warnings", [])] == kinds
+    assert ("warnings" in answer) == bool(kinds)
