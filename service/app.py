@@ -30,17 +30,17 @@ from service.codes import Refusal
 from service.engine.errors import EngineError
 from service.engine.memory import keep_freed_memory
 from service.errors import MEDIA_TYPE, problem
+from service.http import telemetry
+from service.http.front import REQUEST_ID, Front
+from service.http.metrics import Metrics
+from service.http.state import drain_on_sigterm
 from service.routes._endpoint import Context
 from service.routes._openapi import openapi_document
 from service.routes._pages import graph_finder, task_finder
-from service.schemas.context import recent_graphs
-from service.schemas.errors import SchemaError
 from service.settings import Settings, get_settings
-from service.shell import telemetry
-from service.shell.front import REQUEST_ID, Front
-from service.shell.metrics import Metrics
-from service.shell.state import drain_on_sigterm
 from service.store import Store, create_store
+from service.wire.context import recent_graphs
+from service.wire.errors import SchemaError
 
 STATIC = Path(__file__).resolve().parent / "static"
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")

@@ -2,7 +2,7 @@
 
     Exception
     ├── EngineError            of the engine: graphs, limits, deadlines (service.engine.errors)
-    ├── SchemaError            of the wire: not JSON, too deep (service.schemas.errors)
+    ├── SchemaError            of the wire: not JSON, too deep (service.wire.errors)
     ├── Refusal                of the service around it: access, media types (service.codes)
     ├── HTTPException          of Starlette: no such path, wrong method
     ├── ValidationError …      of Pydantic, FastAPI and msgspec: the request's form
@@ -32,7 +32,7 @@ from service.engine.errors import (
     LimitExceeded,
     OperatorError,
 )
-from service.schemas.errors import MalformedJson, SchemaError, TooDeep
+from service.wire.errors import MalformedJson, SchemaError, TooDeep
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 100

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from service.codes import CODES, Refusal
 from service.engine.errors import DeadlineExceeded, Fault, GraphError, LimitExceeded
 from service.errors import MAX_ERRORS, problem, problem_schema, responses
-from service.schemas.errors import GraphNotFound, MalformedJson, TooDeep
+from service.wire.errors import GraphNotFound, MalformedJson, TooDeep
 
 DOCUMENTED = {
     "malformed_json": 400,

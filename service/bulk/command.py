@@ -17,9 +17,9 @@ from service.bulk.points import PointsJob, compute_block, plan, split
 from service.bulk.progress import Progress
 from service.commands._graphs import request_from
 from service.engine.errors import GraphError
-from service.engine.points import Reduction
-from service.schemas.tensors import read_tensor
+from service.engine.run.batch import Reduction
 from service.settings import get_settings
+from service.wire.tensors import read_tensor
 
 WORTH_SECONDS = 3.0
 """Work that is done sooner than this is not worth starting processes for."""
@@ -86,7 +86,7 @@ def run(
 def _graph_text(graph: Any) -> bytes:
     if isinstance(graph, str):
         from service.app import make_context
-        from service.schemas.errors import GraphNotFound
+        from service.wire.errors import GraphNotFound
 
         find = make_context(get_settings()).find_graph
         if find is None:

@@ -16,9 +16,9 @@ import numpy as np
 import orjson
 
 from service.bulk.points import PointsResult, joined
-from service.engine.points import Reduction
-from service.schemas.answers import encode
-from service.schemas.tensors import NON_FINITE
+from service.engine.run.batch import Reduction
+from service.wire.answers import encode
+from service.wire.tensors import NON_FINITE
 
 LINES = (".ndjson", ".jsonl")
 KINDS = (".npz", ".csv", *LINES)

@@ -11,10 +11,10 @@ import numpy as np
 
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.graph import Graph
-from service.engine.points import Reduction, batch, batch_gradient
-from service.schemas.context import Context
-from service.schemas.explain import explain_graph
-from service.schemas.graphs import Unreadable, read_graph
+from service.engine.run.batch import Reduction, batch, batch_gradient
+from service.wire.context import Context
+from service.wire.explain import explain_graph
+from service.wire.graphs import Unreadable, read_graph
 
 MOST_POINTS = 65_536
 _BLOCK_ELEMENTS = 1 << 22

@@ -11,8 +11,8 @@ from service.grading.formats import FORMATS
 from service.grading.task import Result
 from service.grading.truth import Truth
 from service.routes._grading import find_truth, graded, rendered
-from service.schemas.context import Context
-from service.schemas.grading import parse_grading
+from service.wire.context import Context
+from service.wire.grading import parse_grading
 
 LENGTH = 32
 """Submissions of a block."""

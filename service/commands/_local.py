@@ -23,8 +23,8 @@ def read_input(file: str) -> bytes:
 def answer(path: str, body: bytes) -> bytes:
     """What POSTing `body` to the endpoint at `path` answers; raises what it would refuse with."""
     from service.app import compute_endpoints, make_context
+    from service.http.endpoint import Answer
     from service.settings import get_settings
-    from service.shell.endpoint import Answer
 
     settings = get_settings()
     work = compute_endpoints()[path].read(body, make_context(settings), True)

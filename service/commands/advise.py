@@ -19,8 +19,8 @@ def command(
     from service.commands.grade import grading_job
     from service.grading.advice import advise
     from service.routes._grading import find_truth
-    from service.schemas.context import Context
-    from service.schemas.grading import parse_grading
+    from service.wire.context import Context
+    from service.wire.grading import parse_grading
 
     job = grading_job(task)
     document = parse_grading(job.task, job.max_depth)

@@ -183,8 +183,8 @@ def grading_job(task: str, format: str = "native", problem: str = "gradients") -
 
 def _read(name: str, file: Path | None) -> object:
     """The document of a submission; None, which is graded with 0, where there is none in it."""
-    from service.schemas.grading import parse_grading
     from service.settings import get_settings
+    from service.wire.grading import parse_grading
 
     try:
         body = sys.stdin.buffer.read() if file is None else file.read_bytes()

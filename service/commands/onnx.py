@@ -84,10 +84,10 @@ def _export(
     import orjson
 
     from service.onnx import OnnxError, to_onnx
-    from service.schemas.context import Context
-    from service.schemas.explain import explain_graph
-    from service.schemas.graphs import Unreadable, read_graph
     from service.settings import get_settings
+    from service.wire.context import Context
+    from service.wire.explain import explain_graph
+    from service.wire.graphs import Unreadable, read_graph
 
     limits = get_settings().limits
     text = orjson.dumps(request_from(file, expression, None)["graph"])

@@ -56,10 +56,10 @@ def run() -> None:
     """Start uvicorn with the settings of the environment; return when it has ended."""
     import uvicorn
 
+    from service.http.logs import configuration
+    from service.http.protocol import PatientProtocol
+    from service.http.supervisor import Supervisor
     from service.settings import get_settings
-    from service.shell.logs import configuration
-    from service.shell.protocol import PatientProtocol
-    from service.shell.supervisor import Supervisor
 
     settings = get_settings()
     where = f"http://{settings.host}:{settings.port}"

@@ -36,11 +36,11 @@ from service.engine.compute import (
 )
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
-from service.engine.forward import run
 from service.engine.namespaces import ARRAYS
 from service.engine.operators.leaves import PROJECT
 from service.engine.program import Program
 from service.engine.registry import REGISTRY
+from service.engine.run.forward import run
 
 Method = Literal["central", "five_point", "complex_step"]
 _STOP, _CONSTANT = REGISTRY["stop_gradient"], REGISTRY["constant"]

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from service.engine import levels, scalar
-from service.engine.backward import pull_back, reached_from
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
-from service.engine.forward import run
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
-from service.engine.straight import straight
+from service.engine.run import floats, levelized
+from service.engine.run.backward import pull_back, reached_from
+from service.engine.run.forward import run
+from service.engine.run.generated import straight
 
 Tensor = Any
 """A NumPy array or scalar, or a Python float or bool for a 0-d one."""
@@ -187,18 +187,18 @@ def _float_gradient(
     graph = program.graph
     index = graph.index
     positions = [index[target] for target in targets]
-    plan = levels.plan_of(graph)
+    plan = levelized.plan_of(graph)
     v: Sequence[float]
     grads: Sequence[float | None]
     if plan is not None:
         gathered: list[tuple[Any, ...]] = []
-        array = levels.forward(graph, plan, float_leaves(program, inputs), control, gathered)
-        slopes, joined = levels.backward(plan, array, index[name], seed, control, gathered)
+        array = levelized.forward(graph, plan, float_leaves(program, inputs), control, gathered)
+        slopes, joined = levelized.backward(plan, array, index[name], seed, control, gathered)
         v, grads = Slots(plan.slots, array), Slots(plan.slots, slopes, joined)
     else:
-        v = scalar.forward(graph, float_leaves(program, inputs), control)
-        needed = scalar.reached_from(graph, positions) if chosen and not node_gradients else None
-        grads = scalar.backward(graph, v, [(index[name], seed)], needed, control)
+        v = floats.forward(graph, float_leaves(program, inputs), control)
+        needed = floats.reached_from(graph, positions) if chosen and not node_gradients else None
+        grads = floats.backward(graph, v, [(index[name], seed)], needed, control)
     found = [0.0 if grads[position] is None else grads[position] for position in positions]
     warnings = _first_bad_float(program, v, [v[index[name]]])
     if not all(map(math.isfinite, found)):  # type: ignore[arg-type]
@@ -254,11 +254,11 @@ def _float_values(
 ) -> Sequence[float]:
     """The values of a program on floats by position, whichever way it runs."""
     graph = program.graph
-    plan = levels.plan_of(graph)
+    plan = levelized.plan_of(graph)
     leaves = float_leaves(program, inputs)
     if plan is None:
-        return scalar.forward(graph, leaves, control)
-    return Slots(plan.slots, levels.forward(graph, plan, leaves, control))
+        return floats.forward(graph, leaves, control)
+    return Slots(plan.slots, levelized.forward(graph, plan, leaves, control))
 
 
 def float_leaves(program: Program, inputs: Mapping[str, Tensor]) -> list[float]:

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.backward import pull_back, unbroadcast
 from service.engine.compute import checked_cotangent, chosen_output, forward
 from service.engine.control import Control
-from service.engine.forward import run
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
 from service.engine.registry import Operator, TensorSpec
+from service.engine.run.backward import pull_back, unbroadcast
+from service.engine.run.forward import run
 from service.engine.trace import Builder, Traced
 
 Tensor = Any

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.backward import pull_back
-from service.engine.batching import batched
 from service.engine.code import Code
 from service.engine.compute import (
     Tensor,
@@ -25,12 +23,14 @@ from service.engine.compute import (
 )
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
-from service.engine.forward import run
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
 from service.engine.registry import TensorSpec
+from service.engine.run.backward import pull_back
+from service.engine.run.forward import run
 from service.engine.trace import Builder, Traced
 from service.engine.transform import finished, replay, stand_ins, trace_pull_back
+from service.engine.vmap import batched
 
 _BLOCK_ELEMENTS = 1 << 24
 

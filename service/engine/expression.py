@@ -29,8 +29,7 @@ from service.engine.literals import (
     plain,
     text,
 )
-from service.engine.registry import REGISTRY, Operator
-from service.engine.spellings import (
+from service.engine.numpy_compat import (
     ARRAYS,
     CONSTANTS,
     FLATTENED,
@@ -40,6 +39,7 @@ from service.engine.spellings import (
     POSITIONAL,
     SPREAD,
 )
+from service.engine.registry import REGISTRY, Operator
 
 MAX_LENGTH = 50_000
 """Characters of source text: what Python's parser reads in half a tenth of a second."""

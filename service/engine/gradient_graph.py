@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.backward import pull_back
 from service.engine.compute import checked_cotangent, chosen_inputs, chosen_output, document_names
 from service.engine.errors import Fault, GraphError
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.operators import REGISTRY
 from service.engine.operators.leaves import PROJECT
 from service.engine.program import Program
+from service.engine.run.backward import pull_back
 from service.engine.trace import Builder, Traced
 from service.engine.transform import replay, stand_ins, zeros
 

@@ -17,8 +17,8 @@ import numpy as np
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError
 from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.lru_cache import Recent
 from service.engine.operators import REGISTRY
-from service.engine.recent import Recent
 from service.engine.registry import Operator
 
 _PROGRAMS_KEPT = 8

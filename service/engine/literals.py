@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.spellings import MODULES, SUBMODULES
+from service.engine.numpy_compat import MODULES, SUBMODULES
 
 LARGEST_INTEGER = 2**53
 """Integers up to here are floats exactly, and print in a bounded number of digits."""

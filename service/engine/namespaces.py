@@ -40,7 +40,7 @@ class FloatNamespace:
     """The elementwise operators as functions of Python floats, exceptions and all.
 
     What has no plain function goes through NumPy. The caller catches what `math` raises
-    and asks NumPy for the IEEE value: see `service.engine.scalar`.
+    and asks NumPy for the IEEE value: see `service.engine.run.floats`.
     """
 
     def __getattr__(self, name: str) -> Callable[..., Any]:

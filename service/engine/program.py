@@ -14,8 +14,8 @@ from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError, escaped
 from service.engine.graph import Graph
 from service.engine.graph_spec import Leaf
+from service.engine.lru_cache import Recent
 from service.engine.operators import REGISTRY
-from service.engine.recent import Recent
 from service.engine.registry import TensorSpec
 from service.engine.trace import Builder, Traced
 

@@ -199,7 +199,7 @@ class Operator:
     infer(*specs, **attrs)
         TensorSpecs in, TensorSpec(s) out; raises OperatorError when they do not fit.
     batch
-        How a leading batch axis is carried through: see `service.engine.batching`.
+        How a leading batch axis is carried through: see `service.engine.vmap`.
     scalar(*floats, **attrs)
         The forward function on Python floats, where it is a plain one; it may raise
         what `math` raises.

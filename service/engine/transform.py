@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from service.engine.backward import pull_back
 from service.engine.code import Code
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.operators import REGISTRY
 from service.engine.operators.leaves import PROJECT
 from service.engine.registry import TensorSpec
+from service.engine.run.backward import pull_back
 from service.engine.trace import Builder, Traced
 
 _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]

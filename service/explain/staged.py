@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.backward import reached_from, unbroadcast
 from service.engine.code import Code, Step
 from service.engine.compute import checked_cotangent, chosen_output, tensor_leaves
 from service.engine.operators.leaves import PROJECT
 from service.engine.printing import Printer, identifier, literal
 from service.engine.program import Program
 from service.engine.registry import REGISTRY, TensorSpec
+from service.engine.run.backward import reached_from, unbroadcast
 from service.engine.trace import Builder, Traced
 
 _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.backward import pull_back, unbroadcast
 from service.engine.errors import OperatorError
-from service.engine.forward import run
 from service.engine.namespaces import ARRAYS
 from service.engine.registry import Operator, TensorSpec
+from service.engine.run.backward import pull_back, unbroadcast
+from service.engine.run.forward import run
 from service.engine.trace import Builder
 
 Tensor = Any

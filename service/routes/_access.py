@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import Request
 
+from service.http.front import KEY
 from service.settings import ApiKey, Scope
-from service.shell.front import KEY
 
 
 def may(request: Request, scope: Scope) -> bool:

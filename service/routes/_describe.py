@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from service.errors import responses
 from service.routes._endpoint import Endpoint
-from service.schemas.models import REFERENCE, TENSOR_SCHEMAS, request_model, with_components
+from service.wire.models import REFERENCE, TENSOR_SCHEMAS, request_model, with_components
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "openapi" / "examples"
 """Requests with their answers, of a checkout; an installed package has none."""

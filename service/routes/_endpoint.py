@@ -20,7 +20,7 @@ import msgspec
 from pydantic import BaseModel
 
 from service.engine.control import Control
-from service.schemas.context import Context, WouldBlock
+from service.wire.context import Context, WouldBlock
 
 __all__ = ["Context", "Cost", "Endpoint", "Read", "Work", "WouldBlock"]
 

@@ -11,16 +11,16 @@ import msgspec
 from service.codes import Refusal
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
-from service.engine.recent import Recent
+from service.engine.lru_cache import Recent
 from service.errors import Problem, problem
 from service.grading.formats import FORMATS, Failure, Format
 from service.grading.grade import grade
 from service.grading.report import shown
 from service.grading.task import Result, Reveal
 from service.grading.truth import Truth
-from service.schemas.answers import encode
-from service.schemas.context import Context
-from service.schemas.grading import lower, parse_grading, read_task, task_part
+from service.wire.answers import encode
+from service.wire.context import Context
+from service.wire.grading import lower, parse_grading, read_task, task_part
 
 TRUTHS: Recent[bytes, Truth] = Recent(64, 20_000_000)
 """The same task is graded hundreds of times: truths by their task's text, sized in elements."""

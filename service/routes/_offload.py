@@ -8,8 +8,8 @@ from typing import TypeVar
 from fastapi import Request
 
 from service.engine.control import Control
+from service.http.front import Front, Job
 from service.routes._endpoint import Work
-from service.shell.front import Front, Job
 
 Result = TypeVar("Result")
 

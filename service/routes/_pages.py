@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from service.codes import Refusal
-from service.schemas.errors import GraphNotFound
 from service.store import Store
+from service.wire.errors import GraphNotFound
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Entries of a page.")]
 Cursor = Annotated[

@@ -15,14 +15,14 @@ from service.engine.compute import NotFinite, forward, gradient, not_finite
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError, LimitExceeded, escaped
 from service.engine.gradient_graph import gradient_graph
-from service.engine.points import batch, batch_gradient, first_not_finite
 from service.engine.program import Program, program_for
+from service.engine.run.batch import batch, batch_gradient, first_not_finite
 from service.routes._endpoint import Context, Cost, Endpoint, Work
-from service.schemas import responses
-from service.schemas.analysis import analysis
-from service.schemas.answers import encode
-from service.schemas.graph_json import graph_document
-from service.schemas.requests import (
+from service.wire import responses
+from service.wire.analysis import analysis
+from service.wire.answers import encode
+from service.wire.graph_json import graph_document
+from service.wire.requests import (
     AnalyzeRequest,
     CheckRequest,
     ForwardRequest,

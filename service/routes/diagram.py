@@ -15,10 +15,10 @@ from service.diagrams.summary import summarised
 from service.diagrams.svg import draw
 from service.engine.control import Control
 from service.engine.program import abstract_program, program_for
+from service.http.endpoint import Answer
 from service.routes._endpoint import Context, Cost, Endpoint, Work
-from service.schemas.explaining import DiagramRequest, NodeLinkResponse
-from service.schemas.requests import read_request
-from service.shell.endpoint import Answer
+from service.wire.explaining import DiagramRequest, NodeLinkResponse
+from service.wire.requests import read_request
 
 MEDIA = {
     "svg": "image/svg+xml",

@@ -15,13 +15,13 @@ from service.engine.errors import Cancelled, Fault, GraphError
 from service.errors import problem
 from service.grading.report import WORDS, explain, label, shown
 from service.grading.submission import read_submission
+from service.http.endpoint import Answer
 from service.routes._describe import own_refusals
 from service.routes._endpoint import Cost, Work
 from service.routes._grading import find_truth, graded
-from service.schemas.answers import encode
-from service.schemas.context import Context, WouldBlock
-from service.schemas.grading import parse_grading, task_part
-from service.shell.endpoint import Answer
+from service.wire.answers import encode
+from service.wire.context import Context, WouldBlock
+from service.wire.grading import parse_grading, task_part
 
 _NOMINAL_FLOPS = 1_000_000
 _TEXTS = ("value", "text", "code", "expression", "model", "json")

@@ -7,9 +7,9 @@ from service.engine.errors import LimitExceeded
 from service.engine.program import program_for
 from service.explain.explanation import explain
 from service.routes._endpoint import Context, Cost, Endpoint, Work
-from service.schemas.answers import encode
-from service.schemas.explaining import ExplainRequest, ExplainResponse
-from service.schemas.requests import read_request
+from service.wire.answers import encode
+from service.wire.explaining import ExplainRequest, ExplainResponse
+from service.wire.requests import read_request
 
 MAX_NODES = 5_000
 """A longer explanation is read by nobody."""

@@ -19,6 +19,9 @@ from service.errors import problem, responses
 from service.grading.formats import FORMATS, Format
 from service.grading.task import Reveal
 from service.grading.truth import Truth
+from service.http.admission import Lane
+from service.http.endpoint import Answer
+from service.http.front import Front
 from service.routes._endpoint import Cost, Work
 from service.routes._grading import (
     DEFAULT_PROBLEM,
@@ -30,9 +33,9 @@ from service.routes._grading import (
     rendered,
     written,
 )
-from service.schemas.answers import encode
-from service.schemas.context import Context, WouldBlock
-from service.schemas.grading import (
+from service.wire.answers import encode
+from service.wire.context import Context, WouldBlock
+from service.wire.grading import (
     BatchRequest,
     GradeRequest,
     GradeResponse,
@@ -40,9 +43,6 @@ from service.schemas.grading import (
     parse_submission,
     request_schema,
 )
-from service.shell.admission import Lane
-from service.shell.endpoint import Answer
-from service.shell.front import Front
 
 NDJSON = "application/x-ndjson"
 _NOMINAL_FLOPS = 1_000_000

@@ -18,9 +18,13 @@ from service.errors import responses
 from service.routes._access import may
 from service.routes._offload import is_heavy, offload
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged
-from service.schemas.context import Context
-from service.schemas.errors import GraphNotFound
-from service.schemas.registering import (
+from service.store import GraphEntry as Entry
+from service.store import Store
+from service.store.canonical import NotCanonical
+from service.store.model import NAME_PATTERN, is_name
+from service.wire.context import Context
+from service.wire.errors import GraphNotFound
+from service.wire.registering import (
     REGISTER_SCHEMA,
     GraphEntry,
     GraphPage,
@@ -28,11 +32,7 @@ from service.schemas.registering import (
     RegisterRequest,
     canonical_text,
 )
-from service.schemas.requests import read_request
-from service.store import GraphEntry as Entry
-from service.store import Store
-from service.store.canonical import NotCanonical
-from service.store.model import NAME_PATTERN, is_name
+from service.wire.requests import read_request
 
 router = APIRouter(prefix="/v1/graphs", tags=["graphs"])
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from service.codes import Refusal
 from service.errors import responses
-from service.shell.state import State
+from service.http.state import State
 
 router = APIRouter(tags=["service"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from service.shell.metrics import Metrics
+from service.http.metrics import Metrics
 
 router = APIRouter(tags=["service"])
 

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Path, Response
 from service.codes import Refusal
 from service.engine.operators import REGISTRY
 from service.errors import responses
-from service.schemas.answers import encode
-from service.schemas.catalogue import OperatorEntry, OperatorList, entry, listed
+from service.wire.answers import encode
+from service.wire.catalogue import OperatorEntry, OperatorList, entry, listed
 
 router = APIRouter(prefix="/v1/operators", tags=["catalogue"])
 _HEADERS = {"cache-control": "public, max-age=3600"}

@@ -14,14 +14,14 @@ from service.engine.errors import fault
 from service.errors import responses
 from service.routes._offload import is_heavy, offload
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged
-from service.schemas.context import Context
-from service.schemas.explain import explain_graph
-from service.schemas.graphs import Unreadable, find_graph
-from service.schemas.json_text import strict_json
-from service.schemas.registering import TaskEntry, TaskPage
 from service.store import Store, canonical_json, content_id
 from service.store.canonical import NotCanonical
 from service.store.model import is_id, is_name
+from service.wire.context import Context
+from service.wire.explain import explain_graph
+from service.wire.graphs import Unreadable, find_graph
+from service.wire.json_text import strict_json
+from service.wire.registering import TaskEntry, TaskPage
 
 router = APIRouter(prefix="/v1/tasks", tags=["grading"])
 

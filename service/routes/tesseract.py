@@ -24,10 +24,10 @@ from service.engine.registry import TensorSpec
 from service.errors import responses
 from service.routes._endpoint import Context, Cost, Work
 from service.routes._offload import is_heavy, offload_work
-from service.schemas.answers import encode
-from service.schemas.errors import GraphNotFound, MalformedJson
-from service.schemas.graphs import find_graph
-from service.schemas.tesseract import (
+from service.wire.answers import encode
+from service.wire.errors import GraphNotFound, MalformedJson
+from service.wire.graphs import find_graph
+from service.wire.tesseract import (
     Encoding,
     array_out,
     errors,

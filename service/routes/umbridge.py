@@ -25,10 +25,12 @@ from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.program import program_for
 from service.errors import problem, responses
+from service.http.endpoint import Answer
 from service.routes._endpoint import Context, Cost, Work
 from service.routes._pages import store_of
-from service.schemas import umbridge_documents as documents
-from service.schemas.umbridge import (
+from service.store import Store
+from service.wire import umbridge_documents as documents
+from service.wire.umbridge import (
     UNREGISTERED,
     Call,
     Model,
@@ -38,8 +40,6 @@ from service.schemas.umbridge import (
     shaped,
     size,
 )
-from service.shell.endpoint import Answer
-from service.store import Store
 
 router = APIRouter(prefix="/umbridge", tags=["UM-Bridge"])
 

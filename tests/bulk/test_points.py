@@ -12,7 +12,7 @@ from service.bulk.blocks import Pool, run_blocks
 from service.bulk.local import Processes, ThisProcess
 from service.bulk.points import PointsJob, compute_block, joined, plan, resolved, split
 from service.engine.errors import GraphError
-from service.engine.points import Reduction, batch, batch_gradient
+from service.engine.run.batch import Reduction, batch, batch_gradient
 
 STAGED = """sigy = 1.0 / (1 + exp(-y))
 num = x + sigy

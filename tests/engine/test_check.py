@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from service.engine import check as module
-from service.engine import forward
 from service.engine.check import METHODS, Method, check
 from service.engine.compute import gradient
 from service.engine.control import Control
@@ -17,6 +16,7 @@ from service.engine.expression import parse_expression
 from service.engine.graph import resolve
 from service.engine.program import Program, program_for
 from service.engine.registry import Example, Operator
+from service.engine.run import forward
 from tests.engine.drawing import GATES, draw, examples, graph_of
 
 

@@ -19,9 +19,9 @@ from service.engine.compute import document_names, forward, gradient
 from service.engine.errors import EngineError
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
-from service.engine.points import batch, batch_gradient
 from service.engine.program import program_for
 from service.engine.registry import Example, Operator
+from service.engine.run.batch import batch, batch_gradient
 from tests.engine.drawing import GATES, draw, examples, graph_of
 
 SECONDS = 100

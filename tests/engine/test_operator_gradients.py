@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.engine.backward import pull_back
 from service.engine.code import Code
 from service.engine.compute import document_names, tensor_leaves
-from service.engine.forward import run
 from service.engine.namespaces import ARRAYS
 from service.engine.program import program_for
 from service.engine.registry import REGISTRY, Example, Operator
+from service.engine.run.backward import pull_back
+from service.engine.run.forward import run
 from service.engine.trace import Builder, Traced
 from service.engine.transform import finished, replay, trace_pull_back
 from tests.engine.drawing import GATES, draw, examples, graph_of

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.routes.explain import endpoints
-from service.schemas.explaining import ExplainResponse
+from service.wire.explaining import ExplainResponse
 from tests.explain.test_staged import execute
 from tests.routes.calling import Caller
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["service.schemas", "service.engine", "service.routes"]):
+with atheris.instrument_imports(include=["service.wire", "service.engine", "service.routes"]):
     from service.app import compute_endpoints
     from service.engine.control import Limits
     from service.engine.errors import EngineError
     from service.engine.expression import parse_expression
     from service.engine.graph import resolve
     from service.errors import problem
-    from service.schemas.context import Context
+    from service.wire.context import Context
 
 LIMITS = Limits(elements_per_tensor=100_000, elements_total=1_000_000, nodes=10_000)
 EVERY = 2_000

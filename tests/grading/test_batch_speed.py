@@ -13,8 +13,8 @@ from service.grading.circuit import Pass
 from service.grading.formats import FORMATS
 from service.grading.truth import Truth
 from service.routes._grading import find_truth, graded, rendered
-from service.schemas.context import Context, recent_graphs
-from service.schemas.grading import parse_grading
+from service.wire.context import Context, recent_graphs
+from service.wire.grading import parse_grading
 
 COUNT = 300
 
@@ -85,6 +85,6 @@ def test_three_hundred_submissions_share_their_truth() -> None:
 
 
 def _task(document: dict[str, Any], context: Context) -> Any:
-    from service.schemas.grading import read_task, task_part
+    from service.wire.grading import read_task, task_part
 
     return read_task(task_part(document), context)

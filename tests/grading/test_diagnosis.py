@@ -16,7 +16,7 @@ from service.grading.grade import grade
 from service.grading.report import shown
 from service.grading.task import Result, Task
 from service.grading.truth import Truth
-from service.schemas.answers import encode
+from service.wire.answers import encode
 
 STAGED = (
     "sigy = sigmoid(y)\nnum = x + sigy\nsigx = sigmoid(x)\nxpy = x + y\nxpysqr = xpy ** 2\n"

@@ -12,8 +12,8 @@ from service.grading.mistakes import TEXTS
 from service.grading.task import Verdict
 from service.grading.tolerance import METRICS
 from service.routes.grade import ENDPOINT
-from service.schemas.context import Context
-from service.schemas.grading import GradeResponse, TaskModel
+from service.wire.context import Context
+from service.wire.grading import GradeResponse, TaskModel
 from tests.serving import ROOT
 
 FOLDER = ROOT / "openapi" / "examples" / "grading"

@@ -13,7 +13,7 @@ from service.grading.formats import FORMATS, Failure
 from service.grading.grade import grade
 from service.grading.report import shown
 from service.grading.task import Reveal
-from service.schemas.answers import encode
+from service.wire.answers import encode
 from tests.grading.circuits import truth_of
 
 SUBMISSIONS: dict[str, Any] = {

@@ -14,7 +14,7 @@ from service.grading.formats import FORMATS
 from service.grading.grade import grade
 from service.grading.report import feedback, shown
 from service.grading.task import Reveal
-from service.schemas.answers import encode
+from service.wire.answers import encode
 from tests.grading.circuits import CIRCUITS, truth_of
 from tests.grading.planted import plant
 

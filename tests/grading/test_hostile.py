@@ -15,7 +15,7 @@ from service.grading.grade import grade
 from service.grading.report import shown
 from service.grading.task import Rubric, Task
 from service.grading.truth import Truth
-from service.schemas.answers import encode
+from service.wire.answers import encode
 
 DEEP: Any = 0
 for _ in range(500):

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from service.engine.backward import pull_back
 from service.engine.code import Code
 from service.engine.compute import document_names, tensor_leaves
 from service.engine.control import DEFAULT_LIMITS
-from service.engine.forward import run
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.namespaces import ARRAYS
 from service.engine.program import program_for
+from service.engine.run.backward import pull_back
+from service.engine.run.forward import run
 from service.engine.trace import Builder
 from service.engine.transform import finished, replay, trace_pull_back
 

@@ -13,7 +13,7 @@ from service.engine.control import Control, Limits
 from service.engine.errors import Cancelled, GraphError, LimitExceeded
 from service.routes._endpoint import Context, WouldBlock
 from service.routes.compute import endpoints
-from service.schemas.tensors import as_array_object, read_tensor
+from service.wire.tensors import as_array_object, read_tensor
 
 BY_NAME = {endpoint.name: endpoint for endpoint in endpoints}
 CIRCUIT = {

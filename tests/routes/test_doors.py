@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from service.http.front import _scope_of
 from service.settings import SCOPES, ApiKey
-from service.shell.front import _scope_of
 from tests.routes.calling import Caller
 
 GRAPH = {"graph": {"expression": "x * x"}, "inputs": {"x": 3}}

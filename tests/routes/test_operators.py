@@ -8,7 +8,7 @@ import pytest
 from service.engine.operators import REGISTRY
 from service.routes._endpoint import Context
 from service.routes.compute import endpoints
-from service.schemas.catalogue import OperatorEntry, OperatorList, entry
+from service.wire.catalogue import OperatorEntry, OperatorList, entry
 from tests.routes.calling import Caller
 
 NAMES = [operator.name for operator in REGISTRY if not operator.internal]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from service.engine.backward import unbroadcast
 from service.engine.errors import OperatorError, Shape
 from service.engine.namespaces import ARRAYS
 from service.engine.registry import TensorSpec
+from service.engine.run.backward import unbroadcast
 from service.grading.circuit import Circuit, Edge, Pass
 from service.grading.gates import Gate, Refused
 

@@ -9,7 +9,7 @@ import orjson
 from timing import median_seconds, report
 
 from service.engine.control import DEFAULT_LIMITS
-from service.schemas import answers, tensors
+from service.wire import answers, tensors
 
 way, form = sys.argv[1:]
 numbers = np.random.default_rng(0).normal(size=1_000_000)

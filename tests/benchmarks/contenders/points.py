@@ -8,7 +8,7 @@ from timing import median_seconds, report
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
 from service.engine.memory import keep_freed_memory
-from service.engine.points import batch, batch_gradient
+from service.engine.run.batch import batch, batch_gradient
 
 STAGED = """
 sigy = 1.0 / (1 + exp(-y))

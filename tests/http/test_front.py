@@ -1,0 +1,305 @@
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+
+from service.codes import Refusal
+from service.engine.errors import LimitExceeded
+from service.http.admission import overloaded
+from service.http.endpoint import Answer
+from service.http.front import Front
+from service.settings import ApiKey
+from tests.http.fakes import FakeEndpoint, front_of
+
+Scenario = Callable[[httpx.AsyncClient], Awaitable[None]]
+
+
+def play(front: Front, scenario: Scenario) -> None:
+    async def run() -> None:
+        transport = httpx.ASGITransport(front)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            await asyncio.wait_for(scenario(client), 20)
+        front.close()
+
+    asyncio.run(run())
+
+
+def test_cheap_work_runs_on_the_loop_and_the_rest_in_its_lane() -> None:
+    endpoint = FakeEndpoint()
+    front = front_of(endpoint, inline_flops=100, light_flops=1000, light_body_bytes=20_000)
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        padding = " " * 10_000
+        for asked in ({}, {"flops": 500}, {"flops": 5000}):
+            for text in (json.dumps(asked), json.dumps(asked) + padding):
+                answer = await client.post("/v1/fake", content=text)
+                assert answer.json() == {"done": True}
+        await client.post("/v1/fake", content="{}" + " " * 30_000)
+
+    play(front, scenario)
+    lanes = [name.partition("_")[0] for name in endpoint.threads]
+    assert lanes == [
+        "MainThread",
+        "light-lane",
+        "light-lane",
+        "light-lane",
+        "heavy-lane",
+        "heavy-lane",
+        "heavy-lane",
+    ]
+    assert front.metrics.nodes == 21
+    assert front.metrics.inline == 1
+
+
+def test_what_would_block_is_read_in_a_thread() -> None:
+    endpoint = FakeEndpoint()
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/v1/fake", json={"block": True})
+        assert answer.status_code == 200
+
+    play(front_of(endpoint), scenario)
+    assert endpoint.blocked == 1
+    assert endpoint.threads[0].startswith("light-lane")
+
+
+def test_answers_carry_the_request_id_and_security_headers() -> None:
+    async def scenario(client: httpx.AsyncClient) -> None:
+        own = await client.post("/v1/fake", json={}, headers={"x-request-id": "abc-1"})
+        assert own.headers["x-request-id"] == "abc-1"
+        assert own.headers["x-content-type-options"] == "nosniff"
+        assert own.headers["content-type"] == "application/json"
+        made = [(await client.post("/v1/fake", json={})).headers["x-request-id"] for _ in "ab"]
+        assert len(set(made)) == 2
+        evil = await client.post("/v1/fake", json={}, headers={"x-request-id": 'a"b c'})
+        assert re.fullmatch(r"[0-9a-f-]+", evil.headers["x-request-id"])
+        refused = await client.post(
+            "/v1/fake", json={}, headers={"content-type": "text/plain", "x-request-id": "q"}
+        )
+        assert refused.json()["request_id"] == refused.headers["x-request-id"] == "q"
+
+    play(front_of(FakeEndpoint()), scenario)
+
+
+def test_refusals_are_problem_documents() -> None:
+    endpoint = FakeEndpoint(errors={"limit": LimitExceeded("nodes", 1, 2), "bug": KeyError("me")})
+    front = front_of(endpoint, max_body_bytes=1000)
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        async def chunks() -> Any:
+            for _ in range(20):
+                yield b" " * 100
+
+        cases = [
+            (413, "limit_exceeded", {"content": b'{"raise":"limit"}'}),
+            (500, "internal", {"content": b'{"raise":"bug"}'}),
+            (413, "body_too_large", {"content": b" " * 1001}),
+            (413, "body_too_large", {"content": chunks()}),
+            (415, "unsupported_media_type", {"data": {"a": "b"}}),
+            (406, "not_acceptable", {"content": b"{}", "headers": {"accept": "text/html"}}),
+        ]
+        for status, code, arguments in cases:
+            answer = await client.post("/v1/fake", **arguments)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+            assert answer.headers["content-type"] == "application/problem+json"
+        behind = await client.get("/elsewhere")
+        assert behind.status_code == 500
+        assert "words of a client" not in behind.text
+
+    play(front, scenario)
+    assert front.metrics.errors["body_too_large"] == 2
+    assert front.admission.held_bytes == 0
+    assert front.running == 0
+
+
+def test_a_deadline_answers_504_and_stops_the_work() -> None:
+    endpoint = FakeEndpoint()
+    front = front_of(endpoint, deadline_seconds=0.1)
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        started = time.monotonic()
+        answer = await client.post("/v1/fake", json={"flops": 10**6, "sleep": 5})
+        assert time.monotonic() - started < 1
+        assert answer.json()["code"] == "deadline_exceeded"
+        for _ in range(100):
+            if front.admission.light.running == 0:
+                break
+            await asyncio.sleep(0.01)
+
+    play(front, scenario)
+    assert endpoint.cancelled == 1
+
+
+def test_a_client_that_hangs_up_stops_its_work() -> None:
+    endpoint = FakeEndpoint()
+    front = front_of(endpoint)
+
+    async def run() -> None:
+        messages: list[dict[str, Any]] = [
+            {"type": "http.request", "body": b'{"flops":1000000,"sleep":5}'},
+        ]
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            if messages:
+                return messages.pop()
+            await asyncio.sleep(0.05)
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1/fake",
+            "query_string": b"",
+            "headers": [],
+        }
+        await asyncio.wait_for(front(scope, receive, send), 2)
+        assert sent == []
+        for _ in range(100):
+            if endpoint.cancelled:
+                break
+            await asyncio.sleep(0.01)
+        front.close()
+
+    asyncio.run(run())
+    assert endpoint.cancelled == 1
+    assert front.metrics.hung_up == 1
+
+
+def test_a_body_that_does_not_arrive_is_given_up() -> None:
+    front = front_of(FakeEndpoint(), body_seconds=0.2)
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        async def slow() -> Any:
+            yield b"{"
+            await asyncio.sleep(5)
+            yield b"}"
+
+        answer = await client.post("/v1/fake", content=slow())
+        assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
+        assert answer.headers["connection"] == "close"
+
+    play(front, scenario)
+    assert front.admission.held_bytes == 0
+
+
+def test_overload_is_refused_at_once_while_light_work_goes_on() -> None:
+    endpoint = FakeEndpoint()
+    front = front_of(endpoint, heavy_threads=1, heavy_queue=1, light_flops=1000, inline_flops=1)
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        heavy = {"flops": 10**6, "sleep": 0.3}
+        answers = asyncio.gather(*(client.post("/v1/fake", json=heavy) for _ in range(6)))
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        assert (await client.post("/v1/fake", json={"flops": 500})).status_code == 200
+        assert time.monotonic() - started < 0.2
+        statuses = sorted(answer.status_code for answer in await answers)
+        assert statuses == [200, 200, 503, 503, 503, 503]
+        refused = next(answer for answer in await answers if answer.status_code == 503)
+        assert refused.headers["retry-after"] == "1"
+
+    play(front, scenario)
+
+
+def test_with_keys_set_nothing_is_open_without_one() -> None:
+    key = ApiKey(name="k", sha256=sha256(b"s").hexdigest(), scopes=("compute",))
+    front = front_of(FakeEndpoint(), api_keys=(key,))
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        for method, path in [("POST", "/v1/fake"), ("GET", "/"), ("GET", "/docs")]:
+            answer = await client.request(method, path)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        known = {"authorization": "Bearer s"}
+        assert (await client.post("/v1/fake", json={}, headers=known)).status_code == 200
+        assert (await client.get("/metrics", headers=known)).status_code == 403
+        assert (await client.post("/v1/tasks", headers=known)).status_code == 403
+
+    play(front, scenario)
+
+
+def test_cors_is_off_unless_set() -> None:
+    headers = {"origin": "https://a.example", "access-control-request-method": "POST"}
+
+    async def off(client: httpx.AsyncClient) -> None:
+        answer = await client.options("/v1/fake", headers=headers)
+        assert answer.status_code == 204
+        assert answer.headers["allow"] == "OPTIONS, POST"
+        assert "access-control-allow-origin" not in answer.headers
+
+    async def on(client: httpx.AsyncClient) -> None:
+        answer = await client.options("/v1/fake", headers=headers)
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        answer = await client.post("/v1/fake", json={}, headers={"origin": "https://a.example"})
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        other = await client.post("/v1/fake", json={}, headers={"origin": "https://b.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+    play(front_of(FakeEndpoint()), off)
+    play(front_of(FakeEndpoint(), cors_origins=("https://a.example",)), on)
+
+
+def test_an_endpoint_may_answer_in_its_own_way() -> None:
+    class Grader(FakeEndpoint):
+        scope = "grade"
+        media = ("application/json", "image/svg+xml")
+
+        def refuse(self, error: Exception) -> Answer | None:
+            if isinstance(error, Refusal):
+                return Answer(b'{"score":null}', status=503)
+            return Answer(b'{"score":0}', status=200) if isinstance(error, LimitExceeded) else None
+
+        def for_query(self, query: str) -> "Grader":
+            return Grader(errors={"x": KeyError(query)} if query == "bad" else self.errors)
+
+    endpoint = Grader(errors={"x": LimitExceeded("nodes", 1, 2), "busy": overloaded(1)})
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/v1/fake", json={"svg": True})
+        assert (answer.status_code, answer.headers["content-type"]) == (203, "image/svg+xml")
+        answer = await client.post("/v1/fake", json={"raise": "x"})
+        assert (answer.status_code, answer.json()) == (200, {"score": 0})
+        answer = await client.post("/v1/fake?bad", json={"raise": "x"})
+        assert answer.status_code == 500
+        answer = await client.post("/v1/fake", json={"raise": "busy"})
+        assert (answer.status_code, answer.json()) == (503, {"score": None})
+        assert answer.headers["retry-after"] == "1"
+
+    play(front_of(endpoint), scenario)
+
+
+def test_draining_asks_clients_to_close() -> None:
+    front = front_of(FakeEndpoint())
+    front.state.draining = True
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        assert (await client.post("/v1/fake", json={})).headers["connection"] == "close"
+
+    play(front, scenario)
+
+
+def test_the_log_has_no_content(capfd: pytest.CaptureFixture[str]) -> None:
+    front = front_of(FakeEndpoint(errors={"x": KeyError("secret")}), access_log="all")
+
+    async def scenario(client: httpx.AsyncClient) -> None:
+        await client.post("/v1/fake?secret", json={"note": "secret"})
+        await client.post("/v1/fake", json={"raise": "x", "note": "secret"})
+        await client.get("/secret")
+
+    play(front, scenario)
+    written = capfd.readouterr().err
+    lines = [json.loads(text) for text in written.splitlines() if text.startswith("{")]
+    assert [line["status"] for line in lines if line["event"] == "request"] == [200, 500, 500]
+    assert lines[0]["path"] == "/v1/fake"
+    assert "secret" not in written
