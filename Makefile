@@ -7,6 +7,7 @@ ORACLES := .oracles
 PEERS := $(ORACLES)/peers
 HOST ?= 127.0.0.1
 PORT ?= 8000
+JOBS ?= 2
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help setup serve test lint format types browser postgres node r test-oracles test-cluster \
@@ -38,7 +39,7 @@ serve: $(VENV)/.core ## start the service (HOST, PORT)
 
 # With CI set a skipped test is a failure: what a test needs must be there then.
 test: lint types browser postgres node r ## lint, format check, strict types and the tests
-	$(BIN)/python -m pytest -q $(if $(CI),--no-skips)
+	$(BIN)/python -m pytest -q -n $(JOBS) $(if $(CI),--no-skips)
 
 lint: $(VENV)/.dev ## lint and format check
 	$(BIN)/ruff check .

@@ -255,14 +255,14 @@ class Pass:
         circuit = self.circuit
         self._settle(circuit.output)
         for number in range(len(circuit.gates) - 1, -1, -1):
-            indices = circuit.carrying[number]
-            if not indices:
-                continue
             gate = circuit.gates[number]
+            # A gate that no gradient goes through has outputs all the same: theirs is 0.
             for wire in gate.outputs:
                 if wire in circuit.readers:
                     self._settle(wire)
-            self._through(number, gate, indices)
+            indices = circuit.carrying[number]
+            if indices:
+                self._through(number, gate, indices)
         for wire in circuit.inputs:
             self._settle(wire)
 

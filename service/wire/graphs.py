@@ -118,7 +118,11 @@ def find_graph(text: bytes, context: Context, may_block: bool = True) -> Graph:
             raise GraphNotFound
         if not may_block:
             raise WouldBlock
-        text = context.find_graph(msgspec.json.decode(text, type=str))
+        try:
+            name = msgspec.json.decode(text, type=str)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise Unreadable from None
+        text = context.find_graph(name)
         graph = context.graphs.get(text)
         if graph is not None:
             return graph
