@@ -367,15 +367,37 @@ REGISTRY.register(
 
 
 def _small_cofactor(xp: Any, x: Any) -> Any:
-    """The cofactors as a polynomial (Faddeev and LeVerrier), right at any order anywhere."""
+    """The cofactors of matrices up to 4×4 as sums of products of entries.
+
+    Products keep their digits whatever the scales of rows and columns are, where sums of
+    powers of the matrix cancel. Rolling the rows by i and the columns by j brings entry
+    (i, j) to the corner; for an even size each roll by one turns the sign.
+    """
     size = x.shape[-1]
-    eye = np.eye(size, dtype=str(x.dtype))
-    m = xp.broadcast_to(eye, shape=x.shape)
-    for k in range(1, size):
-        product = xp.matmul(x, m)
-        c = xp.trace(product) / float(-k)
-        m = product + xp.reshape(c, shape=(*x.shape[:-2], 1, 1)) * eye
-    return _t(xp, m) * float((-1) ** (size - 1))
+    if size == 1:
+        return x * 0.0 + 1.0
+    rows = {i: xp.roll(x, shift=-i, axis=-2) for i in range(1, size)}
+    rolled = {
+        (i, j): xp.roll(rows[i], shift=-j, axis=-1) for i in range(1, size) for j in range(1, size)
+    }
+    minor = _minor(rolled, tuple(range(1, size)), tuple(range(1, size)))
+    if size % 2:
+        return minor
+    signs = np.array([[(-1.0) ** (i + j) for j in range(size)] for i in range(size)])
+    return minor * signs.astype(str(x.dtype))
+
+
+def _minor(entries: Any, rows: tuple[int, ...], columns: tuple[int, ...]) -> Any:
+    """The determinant of the named rows and columns, expanded along the first row."""
+    first, *rest = rows
+    if not rest:
+        return entries[first, columns[0]]
+    total: Any = None
+    for place, column in enumerate(columns):
+        others = columns[:place] + columns[place + 1 :]
+        term = entries[first, column] * _minor(entries, tuple(rest), others)
+        total = term if total is None else total - term if place % 2 else total + term
+    return total
 
 
 def _det_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
