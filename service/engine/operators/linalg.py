@@ -332,13 +332,48 @@ REGISTRY.register(
 
 
 def _cofactor(x: Any) -> Any:
-    """det(x) · x⁻ᵀ by the singular values, so that it is right where x is singular."""
+    """The matrix of cofactors, right where x is singular and at every scale of its parts."""
+    balanced, exponents = _balanced(x)
+    singular = _singular_cofactor(balanced)
+    with np.errstate(all="ignore"):
+        inverse = _or_nan(np.linalg.inv, balanced)
+        regular = np.linalg.det(balanced)[..., None, None] * np.swapaxes(inverse, -1, -2)
+        # Elimination keeps each entry's digits; near singular matrices only the other way does.
+        norms = [np.abs(m).sum(axis=-1).max(axis=-1, initial=0.0) for m in (balanced, inverse)]
+        trusted = (norms[0] * norms[1] < np.finfo(x.dtype).eps ** -0.5)[..., None, None]
+        return np.ldexp(np.where(trusted, regular, singular), exponents)
+
+
+def _singular_cofactor(x: Any) -> Any:
+    """det(x) · x⁻ᵀ by the singular values."""
     u, s, vh = _searched(np.linalg.svd, x)
     others = np.stack(
         [np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(s.shape[-1])], axis=-1
     )
     sign = np.linalg.det(u) * np.linalg.det(vh)
     return (u * others[..., None, :]) @ vh * np.round(sign)[..., None, None]
+
+
+def _balanced(x: Any) -> tuple[Any, Any]:
+    """Matrices with rows and columns scaled by powers of two to entries of at most one.
+
+    Second, the powers that lead from the cofactors of these to those of `x`.
+    """
+    rows = np.zeros(x.shape[:-1], np.int64)
+    columns = np.zeros((*x.shape[:-2], x.shape[-1]), np.int64)
+    scaled = x
+    for _ in range(3):
+        rows -= _exponents(scaled, -1)
+        scaled = np.ldexp(x, rows[..., :, None] + columns[..., None, :])
+        columns -= _exponents(scaled, -2)
+        scaled = np.ldexp(x, rows[..., :, None] + columns[..., None, :])
+    total = rows.sum(axis=-1)[..., None, None] + columns.sum(axis=-1)[..., None, None]
+    return scaled, rows[..., :, None] + columns[..., None, :] - total
+
+
+def _exponents(x: Any, axis: int) -> Any:
+    """The exponent of the largest entry along `axis`; 0 where that is zero or not finite."""
+    return np.frexp(np.abs(x).max(axis=axis, initial=0.0))[1]
 
 
 def _cofactor_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
