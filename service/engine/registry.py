@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from service.engine.errors import OperatorError, Shape
+from service.engine.spelling import Spelling
 
 Rule = Callable[..., Any]
 Kind = Literal["bool", "int", "float", "number", "choice", "text", "ints", "axis", "axes"]
@@ -205,6 +206,8 @@ class Operator:
         what `math` raises.
     gate
         The elementwise operator that the name means with two or more inputs (`max`).
+    numpy
+        How NumPy spells it, where that isn't the name with the inputs in order.
     """
 
     name: str
@@ -233,6 +236,7 @@ class Operator:
     differentiable: bool = True
     internal: bool = False
     gate: str = ""
+    numpy: tuple[Spelling, ...] = ()
 
     @property
     def arity(self) -> tuple[int, int | None]:
