@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from service.bulk.blocks import Done, Failed, Function, Lost, Outcome, Running
 
 _LOOK_SECONDS = 2.0
 """How often the number of cores is asked for: nodes come and go."""
+
+
+_KNOCK_SECONDS = 5.0
 
 
 class Cluster:
@@ -35,6 +39,7 @@ class Cluster:
 
         ours = not ray.is_initialized()
         if ours:
+            _knock(self.address)
             defaults: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
             if self.address == "local":
                 defaults["include_dashboard"] = False
@@ -44,6 +49,17 @@ class Cluster:
         finally:
             if ours:
                 ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise ConnectionError at once where nobody listens: Ray itself tries for a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(f"no Ray cluster answers at {address}: {error}") from None
 
 
 def _run(call: tuple[Function, Any], block: Any) -> Any:

@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from service.bulk.formats import module_of
+from service.bulk.rows import Computed, Layout, Rows
 from service.engine.control import DEFAULT_LIMITS, Limits
+from service.engine.errors import GraphError
 from service.engine.graph import Graph
 from service.engine.run.batch import Reduction, batch, batch_gradient
 from service.wire.context import Context
@@ -64,6 +67,105 @@ def compute_block(job: PointsJob, block: Mapping[str, Any]) -> PointsResult:
     made = batch_gradient(given, output=job.output, wrt=job.wrt, reduce=reduce, values=False)
     common = frozenset() if reduce == "none" else frozenset(made.gradients) - set(names)
     return PointsResult(made.value, made.gradients, given.size, common)
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """A job whose points come from a file and whose results go to one.
+
+    `reader` and `writer` are names of modules in `service.bulk.formats`.
+    """
+
+    points: PointsJob
+    layout: Layout
+    reader: str
+    writer: str
+
+
+@dataclass(slots=True)
+class Encoded:
+    """The results of a block as they will be written; `sums` of the reduced gradients."""
+
+    number: int
+    body: bytes
+    head: list[str]
+    rows: int
+    errors: int
+    sums: dict[str, Any]
+
+
+def encode_block(job: FileJob, block: tuple[int, Any]) -> Encoded:
+    """Read a numbered block of a file's rows, compute, and encode. Raises UnreadablePoints."""
+    number, payload = block
+    writer = module_of(job.writer)
+    rows = module_of(job.reader).rows(payload, job.layout)
+    computed = compute_rows(job.points, rows)
+    body, head = writer.encode(computed), writer.head(computed)
+    return Encoded(number, body, head, rows.size, len(rows.errors), computed.sums)
+
+
+def compute_rows(job: PointsJob, rows: Rows) -> Computed:
+    """Results at all rows: NaN at bad ones, to which those are added that can't be computed."""
+    parts: list[tuple[Any, PointsResult]] = []
+    good = np.array([place for place in range(rows.size) if place not in rows.errors], np.intp)
+    waiting = [good] if len(good) else []
+    while waiting:
+        places = waiting.pop()
+        inputs = rows.inputs
+        if len(places) < rows.size:
+            inputs = {name: array[places] for name, array in inputs.items()}
+        try:
+            parts.append((places, compute_block(job, inputs)))
+        except GraphError as error:
+            if len(places) == 1:
+                rows.errors[int(places[0])] = error.faults[0].detail
+            else:
+                # One row, or some, can't be computed: halves find them in order.
+                middle = len(places) // 2
+                waiting += [places[middle:], places[:middle]]
+    return _scattered(job, rows, parts)
+
+
+def _scattered(job: PointsJob, rows: Rows, parts: Sequence[tuple[Any, PointsResult]]) -> Computed:
+    if not parts:
+        return Computed(rows, *_nothing(job, rows))
+    first = parts[0][1]
+    sums = {name: sum(part.gradients[name] for _, part in parts) for name in sorted(first.reduced)}
+    if len(parts) == 1 and first.points == rows.size:
+        each = {n: g for n, g in first.gradients.items() if n not in first.reduced}
+        return Computed(rows, first.value, each, sums)
+
+    def whole(get: Any) -> Any:
+        one = np.asarray(get(first))
+        array = np.full((rows.size, *one.shape[1:]), np.nan, one.dtype)
+        for places, part in parts:
+            array[places] = get(part)
+        return array
+
+    gradients = {
+        name: whole(lambda part, name=name: part.gradients[name])
+        for name in first.gradients
+        if name not in first.reduced
+    }
+    return Computed(rows, whole(lambda part: part.value), gradients, sums)
+
+
+def _nothing(job: PointsJob, rows: Rows) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """NaN in the shapes of results, for a block of bad rows alone."""
+    graph = resolved(job.graph, job.limits)
+    one = {
+        name: np.zeros((1, *array.shape[1:]), array.dtype) for name, array in rows.inputs.items()
+    }
+    given = batch(graph, {**job.shared, **one}, list(one), job.dtype, job.limits)
+    program = given.program
+    wanted = program.floating_inputs if job.wrt is None else job.wrt
+    carried = [name for name in wanted if name in one or job.reduce == "none"]
+    dtype = np.dtype(job.dtype)
+    value = np.full(rows.size, np.nan, dtype)
+    gradients = {
+        name: np.full((rows.size, *program.spec(name).shape), np.nan, dtype) for name in carried
+    }
+    return value, gradients, {}
 
 
 @dataclass(frozen=True, slots=True)

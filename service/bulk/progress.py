@@ -12,7 +12,7 @@ _EVERY_SECONDS = 0.2
 class Progress:
     """A line on standard error that is written over; silent where that is no terminal."""
 
-    def __init__(self, total: int, what: str, stream: TextIO | None = None) -> None:
+    def __init__(self, total: int | None, what: str, stream: TextIO | None = None) -> None:
         self._total = total
         self._what = what
         self._stream = stream or sys.stderr
@@ -33,8 +33,9 @@ class Progress:
     def line(self, now: float) -> str:
         """The line as it stands."""
         rate = self.done / max(1e-9, now - self._began)
-        text = f"{self.done:,} of {self._total:,} {self._what}, {rate:,.0f} per second"
-        if 0 < self.done < self._total:
+        of = "" if self._total is None else f" of {self._total:,}"
+        text = f"{self.done:,}{of} {self._what}, {rate:,.0f} per second"
+        if self._total is not None and 0 < self.done < self._total:
             text += f", {(self._total - self.done) / rate:.0f} s left"
         return text
 

@@ -34,7 +34,8 @@ def command(
         str,
         typer.Argument(
             help="The points: .npz (arrays with a leading axis), .csv (a first line of names), "
-            ".ndjson (an object of inputs on every line), or - for such lines from stdin."
+            ".ndjson (an object of inputs on every line), .parquet, .arrow; .csv.gz, .ndjson.gz; "
+            "or - for lines of JSON from stdin. Columns that no input reads are carried along."
         ),
     ],
     graph: Annotated[
@@ -48,7 +49,7 @@ def command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Where to: .npz, .csv or .ndjson; else lines to stdout."
+            "--output", "-o", help="Where to: a file of one of these formats; else lines to stdout."
         ),
     ] = None,
     wrt: Annotated[
@@ -72,12 +73,17 @@ def command(
         str | None,
         typer.Option("--ray", help="The address of a Ray cluster: auto, ray://HOST:PORT, local."),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on after the blocks that are finished.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary.")] = False,
 ) -> None:
     """Compute value and gradients at every point of a file.
 
     The points are split into blocks. Results come in the order of the points, and are the
     same to the byte whatever runs the blocks; a block whose worker is lost is run again.
+    Finished blocks lie beside the output until it is whole: after a kill, --resume goes on. A
+    row that can't be read or computed has an error in place of its results.
     """
     if (graph is None) == (expression is None):
         raise typer.BadParameter("give --graph or --expression")
@@ -100,6 +106,7 @@ def command(
         block=block,
         workers=workers,
         address=ray,
+        resume=resume,
         say=(lambda text: None) if quiet else _say,
     )
 
