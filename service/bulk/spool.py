@@ -48,8 +48,8 @@ class Spool:
                 )
             if there != digest:
                 raise OtherJob(
-                    "the finished blocks are of other points, another graph or other options: "
-                    "run it without --resume"
+                    "the finished blocks are of other points or submissions, of another graph or "
+                    "task, or of other options: run it without --resume"
                 )
         else:
             self.discard()
@@ -87,6 +87,35 @@ class Spool:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:09d}.block"
+
+
+class MemorySpool:
+    """The same for results that go to standard output: nothing is kept."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, tuple[Mapping[str, Any], bytes]] = {}
+
+    def begin(self, job: Mapping[str, Any], *, resume: bool) -> frozenset[int]:
+        """Nothing is finished. Raises OtherJob with `resume`."""
+        if resume:
+            raise OtherJob("--resume needs --output: finished blocks lie beside it")
+        return frozenset()
+
+    def put(self, number: int, header: Mapping[str, Any], body: bytes) -> None:
+        """Keep a finished block."""
+        self._blocks[number] = header, body
+
+    def header(self, number: int) -> Mapping[str, Any]:
+        """What was said of a block when it was kept."""
+        return self._blocks[number][0]
+
+    def body(self, number: int) -> bytes:
+        """The bytes of a block."""
+        return self._blocks[number][1]
+
+    def discard(self) -> None:
+        """Forget the blocks."""
+        self._blocks.clear()
 
 
 def _write_whole(path: Path, content: bytes) -> None:

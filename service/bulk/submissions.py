@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from service.engine.control import DEFAULT_LIMITS, Control, Limits
 from service.grading.formats import FORMATS
@@ -54,6 +55,43 @@ def grade_block(job: GradingJob, block: Sequence[Submission]) -> list[Graded]:
         result = graded(truth, truth.task.reveal, document, context)
         made.append((name, result, rendered(result, FORMATS[job.format], job.problem)))
     return made
+
+
+@dataclass(frozen=True, slots=True)
+class GradedBlock:
+    """The results of a numbered block: a row of scores and a document each, as JSON."""
+
+    number: int
+    rows: list[dict[str, Any]]
+    documents: bytes
+
+
+def grade_numbered(job: GradingJob, block: tuple[int, Sequence[Submission]]) -> GradedBlock:
+    """`grade_block`, in a form that can be kept in a file."""
+    number, submissions = block
+    made = grade_block(job, submissions)
+    rows = [_scores(name, result) for name, result, _ in made]
+    return GradedBlock(number, rows, b"\n".join(document for _, _, document in made))
+
+
+def _scores(name: str, result: Result) -> dict[str, Any]:
+    """What a table says of a submission; nothing that `reveal` hides."""
+    row: dict[str, Any] = {
+        "name": name,
+        "submission": result.submission or name,
+        "score": result.score,
+        "max_score": result.max_score,
+        "verdicts": {},
+    }
+    if result.reveal != "score":
+        row["verdicts"] = {
+            wire.wire if wire.kind == "value" else f"d{wire.wire}": wire.verdict
+            for wire in result.wires
+            if wire.max_points > 0
+        }
+    if result.reveal in ("diagnosis", "full"):
+        row["first_fault"] = result.faulty[0] if result.faulty else ""
+    return row
 
 
 def in_blocks(submissions: Sequence[Submission]) -> Iterator[Sequence[Submission]]:

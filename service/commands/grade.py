@@ -6,12 +6,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from service.grading.task import Result
 
 BELOW = 3
 """The exit code where a score is lower than was asked for."""
@@ -65,6 +62,10 @@ def command(
         str | None,
         typer.Option("--ray", help="The address of a Ray cluster: auto, ray://HOST:PORT, local."),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on after what a killed run into --output had graded."),
+    ] = False,
 ) -> None:
     """Grade submissions for a task, without a server.
 
@@ -76,8 +77,6 @@ def command(
 
     if format not in FORMATS:
         raise typer.BadParameter(f"one of {', '.join(FORMATS)}", param_hint="--format")
-    from service.bulk.blocks import run_blocks
-    from service.bulk.submissions import grade_block, in_blocks
     from service.routes._grading import failure, written
 
     chosen = FORMATS[format]
@@ -86,30 +85,94 @@ def command(
         raise typer.BadParameter("there are no submissions", param_hint="SUBMISSIONS")
     single = len(files) == 1 and not Path(submissions[0]).is_dir()
     try:
+        from service.bulk.submissions import grade_block
+
         job = grading_job(task, format, problem)
         grade_block(job, ())  # whatever is wrong with the task is told first
     except Exception as error:
         if chosen.failed is not None and single:
             _write(written(chosen.failed(failure(error), problem)), output)
         raise
-    made: list[tuple[str, Result, bytes]] = []
-    with _Progress(len(files)) as progress:
-        read = [(name, _read(name, file)) for name, file in files]
-        for block in run_blocks(grade_block, job, in_blocks(read), _pool(len(files), workers, ray)):
-            made += block
-            progress.step(len(block))
-    if csv is not None:
-        csv.write_text(_table(made), encoding="utf-8")
+    read = [(name, _read(name, file)) for name, file in files]
     if single:
-        _write(made[0][2], output)
-        if format == "autolab":
-            _feedback(made[0][1])
+        rows, documents = _grade_one(job, read[0], output)
     else:
-        _write_many(made, output)
+        rows, documents = _grade_many(job, read, _pool(len(files), workers, ray), output, resume)
+    if csv is not None:
+        csv.write_text(_table(rows), encoding="utf-8")
+    if not single:
+        _write_many(rows, documents, output)
+        _spool(output).discard()
     if fail_below is not None:
-        lowest = min(r.score / r.max_score if r.max_score else 0.0 for _, r, _ in made)
+        lowest = min(row["score"] / row["max_score"] if row["max_score"] else 0.0 for row in rows)
         if lowest < fail_below:
             raise typer.Exit(BELOW)
+
+
+def _grade_one(
+    job: Any, submission: tuple[str, object], output: Path | None
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    from service.bulk.submissions import grade_block, grade_numbered
+
+    block = grade_numbered(job, (0, [submission]))
+    _write(block.documents, output)
+    if job.format == "autolab":
+        _feedback(grade_block(job, [submission])[0][1])
+    return block.rows, [block.documents]
+
+
+def _grade_many(
+    job: Any, read: Sequence[tuple[str, object]], pool: Any, output: Path | None, resume: bool
+) -> tuple[list[dict[str, Any]], list[bytes]]:
+    """Rows and documents of all submissions, with finished blocks beside the output."""
+    from service.bulk.blocks import run_blocks
+    from service.bulk.spool import OtherJob
+    from service.bulk.submissions import grade_numbered, in_blocks
+
+    spool = _spool(output)
+    blocks = list(enumerate(in_blocks(read)))
+    try:
+        finished = spool.begin(_described(job, read), resume=resume)
+    except (OtherJob, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint="--output") from None
+    with _Progress(len(read)) as progress:
+        progress.step(sum(len(block) for number, block in blocks if number in finished))
+        waiting = (block for block in blocks if block[0] not in finished)
+        for result in run_blocks(grade_numbered, job, waiting, pool):
+            spool.put(result.number, {"rows": result.rows}, result.documents)
+            progress.step(len(result.rows))
+    rows: list[dict[str, Any]] = []
+    documents: list[bytes] = []
+    for number, _ in blocks:
+        rows += spool.header(number)["rows"]
+        documents += spool.body(number).split(b"\n")
+    return rows, documents
+
+
+def _spool(output: Path | None) -> Any:
+    from service.bulk.spool import MemorySpool, Spool
+
+    return MemorySpool() if output is None else Spool(output)
+
+
+def _described(job: Any, read: Sequence[tuple[str, object]]) -> dict[str, Any]:
+    """What the blocks are of, as JSON: another task or other submissions make another job."""
+    import hashlib
+
+    import orjson
+
+    from service import __version__
+
+    submissions = hashlib.sha256()
+    for name, document in read:
+        submissions.update(orjson.dumps([name, repr(document)]))
+    return {
+        "version": __version__,
+        "task": hashlib.sha256(job.task).hexdigest(),
+        "format": job.format,
+        "problem": job.problem,
+        "submissions": submissions.hexdigest(),
+    }
 
 
 def _files(given: Sequence[str]) -> Iterable[tuple[str, Path | None]]:
@@ -209,41 +272,34 @@ def _write(content: bytes, output: Path | None) -> None:
     write_output(content if content.endswith(b"\n") else content + b"\n", output)
 
 
-def _write_many(made: Sequence[tuple[str, Any, bytes]], output: Path | None) -> None:
+def _write_many(
+    rows: Sequence[dict[str, Any]], documents: Sequence[bytes], output: Path | None
+) -> None:
     """A line each; to a folder a file each; to a `.csv` file the table."""
     if output is not None and output.suffix == ".csv":
-        output.write_text(_table(made), encoding="utf-8")
+        output.write_text(_table(rows), encoding="utf-8")
     elif output is not None and (output.is_dir() or not output.suffix):
         output.mkdir(parents=True, exist_ok=True)
-        for name, _, content in made:
-            (output / f"{name}.json").write_bytes(content + b"\n")
+        for row, document in zip(rows, documents, strict=True):
+            (output / f"{row['name']}.json").write_bytes(document + b"\n")
     else:
-        _write(b"".join(content + b"\n" for _, _, content in made), output)
+        _write(b"".join(document + b"\n" for document in documents), output)
 
 
-def _table(made: Sequence[tuple[str, Any, bytes]]) -> str:
+def _table(rows: Sequence[dict[str, Any]]) -> str:
     """The scores as CSV: a row for each submission, a column for each node's verdict."""
     import csv
     import io
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    reveals = made[0][1].reveal if made else "score"
-    names = []
-    if reveals != "score" and made:
-        names = [(w.kind, w.wire) for w in made[0][1].wires if w.max_points > 0]
-    writer.writerow(
-        ["submission", "score", "max_score"]
-        + [wire if kind == "value" else f"d{wire}" for kind, wire in names]
-        + (["first_fault"] if reveals in ("diagnosis", "full") else [])
-    )
-    for name, result, _ in made:
-        verdicts = {(w.kind, w.wire): w.verdict for w in result.wires}
-        row = [_harmless(result.submission or name), result.score, result.max_score]
-        row += [verdicts.get(one, "") for one in names]
-        if reveals in ("diagnosis", "full"):
-            row.append(result.faulty[0] if result.faulty else "")
-        writer.writerow(row)
+    titles = list(rows[0]["verdicts"])
+    fault = ["first_fault"] if "first_fault" in rows[0] else []
+    writer.writerow(["submission", "score", "max_score", *titles, *fault])
+    for row in rows:
+        cells = [_harmless(row["submission"]), row["score"], row["max_score"]]
+        cells += [row["verdicts"].get(title, "") for title in titles]
+        writer.writerow(cells + [row[name] for name in fault])
     return text.getvalue()
 
 
