@@ -29,7 +29,7 @@ def play(scenario: Callable[[httpx.AsyncClient], Awaitable[None]], **settings: A
 
     async def run() -> None:
         app = create_app(Settings(**settings))
-        async with app.api.router.lifespan_context(app.api):
+        async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 await asyncio.wait_for(scenario(client), 30)
@@ -56,7 +56,7 @@ def test_health_and_readiness() -> None:
         assert (await client.get("/healthz")).json() == {"status": "alive"}
         assert (await client.get("/readyz")).json() == {"status": "ready"}
         transport: Any = client._transport
-        transport.app.state.draining = True
+        transport.app.pipeline.state.draining = True
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
         assert (await client.get("/healthz")).status_code == 200
@@ -156,7 +156,7 @@ def test_metrics_count_what_was_served() -> None:
     play(scenario)
 
 
-def test_the_openapi_document_says_what_the_front_may_answer() -> None:
+def test_the_openapi_document_says_what_the_pipeline_may_answer() -> None:
     document = create_app(Settings.defaults()).openapi()
     operation = document["paths"]["/v1/gradient"]["post"]
     assert {"200", "400", "401", "403", "413", "415", "422", "429", "503", "504"} <= set(
@@ -192,7 +192,7 @@ from service.settings import Settings
 
 async def main():
     app = create_app(Settings())
-    async with app.api.router.lifespan_context(app.api):
+    async with app.router.lifespan_context(app):
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://test"
         ) as client:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.routes._endpoint import Context, Endpoint
-from service.routes.compute import endpoints
+from service.http.operation import Operation
+from service.routes.compute import router
+from service.wire.context import Context
 
 FOLDER = Path(__file__).parent.parent / "openapi" / "examples"
-EXAMPLES = [(endpoint, name) for endpoint in endpoints for name in endpoint.examples]
+EXAMPLES = [(operation, name) for operation in router.operations for name in operation.examples]
 
 
 def load(name: str) -> Any:
@@ -35,16 +36,16 @@ def agree(made: Any, expected: Any, place: str = "") -> None:
         assert made == expected, place
 
 
-@pytest.mark.parametrize(("endpoint", "name"), EXAMPLES, ids=[name for _, name in EXAMPLES])
-def test_an_example_request_gives_its_answer(endpoint: Endpoint, name: str) -> None:
+@pytest.mark.parametrize(("operation", "name"), EXAMPLES, ids=[name for _, name in EXAMPLES])
+def test_an_example_request_gives_its_answer(operation: Operation, name: str) -> None:
     request = (FOLDER / f"{name}.request.json").read_bytes()
-    made = endpoint.answer(request, Context())
+    made = operation.compute(request, Context())
     agree(json.loads(made), load(f"{name}.response"))
-    endpoint.response.model_validate_json(made)
-    assert endpoint.answer(request, Context()) == made
+    operation.response.model_validate_json(made)
+    assert operation.compute(request, Context()) == made
 
 
-def test_every_example_belongs_to_an_endpoint() -> None:
+def test_every_example_belongs_to_an_operation() -> None:
     files = {path.name for path in FOLDER.iterdir()}
     named = {f"{name}.{part}.json" for _, name in EXAMPLES for part in ("request", "response")}
     assert named <= files

@@ -22,14 +22,12 @@ def read_input(file: str) -> bytes:
 
 def answer(path: str, body: bytes) -> bytes:
     """What POSTing `body` to the endpoint at `path` answers; raises what it would refuse with."""
-    from service.app import compute_endpoints, make_context
-    from service.http.endpoint import Answer
+    from service.app import make_context, operations
     from service.settings import get_settings
 
     settings = get_settings()
-    work = compute_endpoints()[path].read(body, make_context(settings), True)
-    made = work.run(Control(settings.deadline_seconds))
-    return made.body if isinstance(made, Answer) else made
+    control = Control(settings.deadline_seconds)
+    return operations()[path].compute(body, make_context(settings), control)
 
 
 def write_output(content: bytes, file: Path | None = None) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from service.codes import Refusal
 from service.engine.errors import Cancelled
-from service.http.admission import Admission
+from service.http.asgi import Receive
+from service.http.pools import Pools
 from service.settings import Settings
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 DISCARD_SECONDS = 3.0
 """A refused body is read and dropped for so long, so that its sender reads the answer."""
@@ -27,22 +25,27 @@ class Bodies:
     nothing; a timer for each would cost more than a small gradient does.
     """
 
-    def __init__(self, settings: Settings, admission: Admission) -> None:
+    def __init__(self, settings: Settings, pools: Pools) -> None:
         self._max = settings.max_body_bytes
         self._seconds = settings.body_seconds
-        self._admission = admission
+        self._pools = pools
         self._reading: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
 
-    async def read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-        """The whole body, whose length the caller releases from admission when done.
+    async def read(
+        self, receive: Receive, headers: Mapping[bytes, bytes], most: int | None = None
+    ) -> bytes:
+        """The whole body, whose length the caller releases from the pools when done.
+
+        `most` is a limit of the path's own, in bytes.
 
         Raises Refusal (body_too_large, request_timeout, overloaded), and Cancelled when
         the client went away.
         """
+        most = self._max if most is None else most
         declared = headers.get(b"content-length")
-        if declared is not None and _number(declared) > self._max:
-            await self._refuse(receive, headers)
+        if declared is not None and _number(declared) > most:
+            await self._refuse(receive, headers, most)
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None
@@ -53,7 +56,7 @@ class Bodies:
                 raise Cancelled
             body: bytes = message.get("body", b"")
             if message.get("more_body", False):
-                return await self._gather(receive, headers, body)
+                return await self._gather(receive, headers, body, most)
         except asyncio.CancelledError:
             if task in self._late and not task.uncancel():
                 raise Refusal(
@@ -64,24 +67,24 @@ class Bodies:
             self._reading.pop(task, None)
             if self._late:
                 self._late.discard(task)
-        if len(body) > self._max:
-            raise self._too_large()
-        self._admission.hold(len(body))
+        if len(body) > most:
+            raise _too_large(most)
+        self._pools.hold(len(body))
         return body
 
     async def _gather(
-        self, receive: Receive, headers: Mapping[bytes, bytes], first: bytes
+        self, receive: Receive, headers: Mapping[bytes, bytes], first: bytes, most: int
     ) -> bytes:
         chunks: list[bytes] = []
         count = 0
         chunk, more = first, True
         try:
             while True:
-                if count + len(chunk) > self._max:
+                if count + len(chunk) > most:
                     if not more:
-                        raise self._too_large()
-                    await self._refuse(receive, headers)
-                self._admission.hold(len(chunk))
+                        raise _too_large(most)
+                    await self._refuse(receive, headers, most)
+                self._pools.hold(len(chunk))
                 count += len(chunk)
                 chunks.append(chunk)
                 if not more:
@@ -91,10 +94,10 @@ class Bodies:
                     raise Cancelled
                 chunk, more = message.get("body", b""), message.get("more_body", False)
         except BaseException:
-            self._admission.release(count)
+            self._pools.release(count)
             raise
 
-    async def _refuse(self, receive: Receive, headers: Mapping[bytes, bytes]) -> None:
+    async def _refuse(self, receive: Receive, headers: Mapping[bytes, bytes], most: int) -> None:
         """Raise body_too_large, after a while of dropping what still arrives.
 
         A connection that is closed with unread bytes is reset, and its client may never
@@ -104,7 +107,7 @@ class Bodies:
         if task is not None:
             self._reading.pop(task, None)  # too large is the reason now, whatever the time
         if headers.get(b"expect", b"").lower() != b"100-continue":
-            budget = 4 * self._max
+            budget = 4 * most
             with suppress(TimeoutError):
                 async with asyncio.timeout(DISCARD_SECONDS):
                     while budget > 0:
@@ -112,16 +115,7 @@ class Bodies:
                         budget -= len(message.get("body", b""))
                         if not message.get("more_body", False):
                             break
-        raise self._too_large()
-
-    def _too_large(self) -> Refusal:
-        return Refusal(
-            "body_too_large",
-            f"the body has more than {self._max} bytes",
-            headers=_CLOSE,
-            limit="max_body_bytes",
-            allowed=self._max,
-        )
+        raise _too_large(most)
 
     def sweep(self, now: float) -> None:
         """End the reading of bodies that began too long ago."""
@@ -129,6 +123,16 @@ class Bodies:
             if now - since > self._seconds and task not in self._late:
                 self._late.add(task)
                 task.cancel()
+
+
+def _too_large(most: int) -> Refusal:
+    return Refusal(
+        "body_too_large",
+        f"the body has more than {most} bytes",
+        headers=_CLOSE,
+        limit="max_body_bytes",
+        allowed=most,
+    )
 
 
 def _number(declared: bytes) -> int:

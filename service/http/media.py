@@ -8,6 +8,14 @@ from functools import lru_cache
 from service.codes import Refusal
 
 JSON = "application/json"
+OFFERED = (
+    JSON,
+    "application/problem+json",
+    "image/svg+xml",
+    "text/plain",
+    "application/x-ndjson",
+)
+"""What a route may answer with that doesn't say more about it."""
 
 
 def check_content(headers: Mapping[bytes, bytes]) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 
 class State:
-    """Read by /readyz, by the front, and by whoever drains."""
+    """Read by /readyz, by the pipeline, and by whoever drains."""
 
-    __slots__ = ("draining", "ready")
+    __slots__ = ("draining", "stopped")
 
     def __init__(self) -> None:
-        self.ready = False
         self.draining = False
+        self.stopped = False
 
 
 def drain_on_sigterm(state: State, seconds: float) -> Callable[[], None]:

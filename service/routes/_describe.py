@@ -1,4 +1,4 @@
-"""The compute endpoints in the OpenAPI document, beside the paths that FastAPI describes."""
+"""The compute operations in the OpenAPI document, beside the paths that FastAPI describes."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from service.errors import responses
-from service.routes._endpoint import Endpoint
+from service.http.operation import Operation
 from service.wire.models import REFERENCE, TENSOR_SCHEMAS, request_model, with_components
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "openapi" / "examples"
 """Requests with their answers, of a checkout; an installed package has none."""
 
 
-def describe(document: dict[str, Any], endpoints: Iterable[Endpoint]) -> None:
-    """Add the endpoints' paths and the schemas of their bodies to an OpenAPI document."""
-    described = [endpoint for endpoint in endpoints if hasattr(endpoint, "response")]
+def describe(document: dict[str, Any], operations: Iterable[Operation]) -> None:
+    """Add the operations' paths and the schemas of their bodies to an OpenAPI document."""
+    described = [operation for operation in operations if operation.request is not None]
     wanted: list[Any] = []
-    for endpoint in described:
-        wanted.append((request_model(endpoint.request), "validation"))
-        wanted.append((endpoint.response, "validation"))
-        if hasattr(endpoint, "refusal"):
-            wanted.append((endpoint.refusal, "validation"))
+    for operation in described:
+        wanted.append((request_model(operation.request), "validation"))
+        wanted.append((operation.response, "validation"))
+        if operation.refusal is not None:
+            wanted.append((operation.refusal, "validation"))
     _, definitions = models_json_schema(wanted, ref_template=REFERENCE + "{model}")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(with_components(definitions.get("$defs", {})))
     schemas.update(TENSOR_SCHEMAS)
     paths = document.setdefault("paths", {})
-    for endpoint in described:
-        paths.setdefault(endpoint.path, {})["post"] = _operation(endpoint)
+    for operation in described:
+        paths.setdefault(operation.path, {})["post"] = _operation(operation)
     document["paths"] = _gathered(paths, schemas)
 
 
@@ -45,6 +45,22 @@ def own_refusals(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     for answer in answers.values():
         answer["content"]["application/json"] = {"schema": schema}
     return answers
+
+
+def query_parameter(name: str, description: str, default: str | None = None) -> dict[str, Any]:
+    """An optional parameter of the query, as the OpenAPI document has it."""
+    schema: dict[str, Any] = {"type": "string", "title": name.capitalize()}
+    if default is None:
+        schema = {"anyOf": [{"type": "string"}, {"type": "null"}], "title": name.capitalize()}
+    else:
+        schema["default"] = default
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "schema": {**schema, "description": description},
+        "description": description,
+    }
 
 
 def _gathered(value: Any, schemas: dict[str, Any]) -> Any:
@@ -62,29 +78,30 @@ def _gathered(value: Any, schemas: dict[str, Any]) -> Any:
     return made
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    asked, answered = _examples(endpoint)
-    request = {"schema": {"$ref": REFERENCE + request_model(endpoint.request).__name__}}
-    response = {"schema": {"$ref": REFERENCE + endpoint.response.__name__}}
+def _operation(operation: Operation) -> dict[str, Any]:
+    asked, answered = _examples(operation)
+    request = {"schema": {"$ref": REFERENCE + request_model(operation.request).__name__}}
+    response = {"schema": {"$ref": REFERENCE + operation.response.__name__}}
+    text = {kind: _TEXT for kind in operation.media or () if "json" not in kind}
     answers: dict[str, Any] = {
         "200": {
             "description": "The result.",
             "content": {
                 "application/json": response | answered,
-                **getattr(endpoint, "contents", {}),
+                **text,
             },
         }
     }
-    if hasattr(endpoint, "refusal"):
-        refusals = own_refusals({"$ref": REFERENCE + endpoint.refusal.__name__})
+    if operation.refusal is not None:
+        refusals = own_refusals({"$ref": REFERENCE + operation.refusal.__name__})
     else:
         refusals = responses(404)
     answers.update({str(status): answer for status, answer in refusals.items()})
     return {
         "tags": ["compute"],
-        "operationId": endpoint.name.replace("-", "_"),
-        "summary": endpoint.summary,
-        "description": endpoint.description,
+        "operationId": operation.name.replace("-", "_"),
+        "summary": operation.summary,
+        "description": operation.description,
         "requestBody": {
             "required": True,
             "content": {"application/json": request | asked},
@@ -93,10 +110,13 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def _examples(endpoint: Endpoint) -> tuple[dict[str, Any], dict[str, Any]]:
+_TEXT = {"schema": {"type": "string"}}
+
+
+def _examples(operation: Operation) -> tuple[dict[str, Any], dict[str, Any]]:
     """The `examples` members of the request and of the answer."""
     asked, answered = {}, {}
-    for name in endpoint.examples:
+    for name in operation.examples:
         request = EXAMPLES / f"{name}.request.json"
         response = EXAMPLES / f"{name}.response.json"
         if request.exists() and response.exists():

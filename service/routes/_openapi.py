@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, the compute endpoints, and what the front adds to all."""
+"""The OpenAPI document: FastAPI's, the compute operations, and what the pipeline adds to all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.errors import problem_schema, responses
+from service.http.operation import Operation
 from service.routes._describe import describe
-from service.routes._endpoint import Endpoint
 
 _EVERYWHERE = (401, 403, 406, 429, 500)
 _WITH_BODY = (400, 408, 413, 415, 422)
@@ -18,10 +18,10 @@ _COMPUTED = (503, 504)
 _OPEN = frozenset({"/healthz", "/readyz"})
 
 
-def openapi_document(api: FastAPI, endpoints: Iterable[Endpoint] = ()) -> dict[str, Any]:
-    """The OpenAPI document of `api` and of the compute endpoints in front of it.
+def openapi_document(api: FastAPI, computing: Iterable[Operation] = ()) -> dict[str, Any]:
+    """The OpenAPI document of `api` and of its operations.
 
-    With the answers that the front may give on any path.
+    With the answers that the pipeline may give on any path.
     """
     made = get_openapi(
         title=api.title,
@@ -32,7 +32,7 @@ def openapi_document(api: FastAPI, endpoints: Iterable[Endpoint] = ()) -> dict[s
         tags=api.openapi_tags,
         license_info=api.license_info,
     )
-    describe(made, endpoints)
+    describe(made, computing)
     components = made.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas["Problem"] = problem_schema()

@@ -1,4 +1,4 @@
-"""The compute endpoints: a checked request, one call of the engine, its result."""
+"""The compute operations: a checked request, one call of the engine, its result."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from service.engine.errors import Fault, GraphError, LimitExceeded, escaped
 from service.engine.gradient_graph import gradient_graph
 from service.engine.program import Program, program_for
 from service.engine.run.batch import batch, batch_gradient, first_not_finite
-from service.routes._endpoint import Context, Cost, Endpoint, Work
+from service.http.operation import Operation
+from service.http.prepared import Cost, PreparedRequest
+from service.http.routing import Router
 from service.wire import responses
 from service.wire.analysis import analysis
 from service.wire.answers import encode
+from service.wire.context import Context
 from service.wire.graph_json import graph_document
 from service.wire.requests import (
     AnalyzeRequest,
@@ -92,23 +95,23 @@ def _warnings(found: Sequence[NotFinite]) -> dict[str, Any]:
     return {"warnings": shown}
 
 
-def _read_forward(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_forward(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, ForwardRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     everything = request.values == "all"
     elements = program.cost.elements if everything else _sizes(program, program.outputs)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         made = forward(program, request.inputs, values=everything, control=control)
         answer: dict[str, Any] = {"outputs": made.outputs}
         if made.values is not None:
             answer["values"] = made.values
         return encode(answer | _warnings(made.warnings), request.encoding)
 
-    return Work(_cost(program, request, context, sweeps=1, elements=elements), run)
+    return PreparedRequest(_cost(program, request, context, sweeps=1, elements=elements), execute)
 
 
-def _read_gradient(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_gradient(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, GradientRequest, context, may_block)
     if request.batch:
         return _batched_gradient(request, graph, context)
@@ -117,7 +120,7 @@ def _read_gradient(body: bytes, context: Context, may_block: bool = True, /) -> 
     whole = program.cost.elements
     elements = whole * (everything + request.node_gradients) + _sizes(program, request.wrt)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         made = gradient(
             program,
             request.inputs,
@@ -130,7 +133,7 @@ def _read_gradient(body: bytes, context: Context, may_block: bool = True, /) -> 
         )
         return encode(_gradient_answer(made), request.encoding)
 
-    return Work(_cost(program, request, context, sweeps=3, elements=elements), run)
+    return PreparedRequest(_cost(program, request, context, sweeps=3, elements=elements), execute)
 
 
 def _gradient_answer(made: Any) -> Mapping[str, Any]:
@@ -144,7 +147,7 @@ def _gradient_answer(made: Any) -> Mapping[str, Any]:
     return answer
 
 
-def _batched_gradient(request: GradientRequest, graph: Any, context: Context) -> Work:
+def _batched_gradient(request: GradientRequest, graph: Any, context: Context) -> PreparedRequest:
     """A gradient at every point of a batch."""
     points = batch(graph, request.inputs, request.batch, request.dtype, context.limits)
     if points.size > context.max_batch:
@@ -155,7 +158,7 @@ def _batched_gradient(request: GradientRequest, graph: Any, context: Context) ->
     elements = points.size * (each + _sizes(program, request.wrt) + 1)
     context.limits.check("elements_total", elements)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         made = batch_gradient(
             points,
             output=request.output,
@@ -170,7 +173,7 @@ def _batched_gradient(request: GradientRequest, graph: Any, context: Context) ->
         return encode(_gradient_answer(made), request.encoding)
 
     cost = _cost(program, request, context, sweeps=3, elements=elements, points=points.size)
-    return Work(cost, run)
+    return PreparedRequest(cost, execute)
 
 
 def _length(tensor: Any) -> int:
@@ -212,7 +215,7 @@ def _derivatives(
     return encode({**values, **found, **warnings}, request.encoding)
 
 
-def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_vjp(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, VjpRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     rows = 1
@@ -220,7 +223,7 @@ def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
         rows = max((_length(tensor) for tensor in request.cotangents.values()), default=1)
     elements = rows * _sizes(program, request.wrt) + _sizes(program, request.cotangents)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         made = derivatives.vjp(
             program,
             request.inputs,
@@ -233,15 +236,15 @@ def _read_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
         return _derivatives(program, request, values, found)
 
     cost = _cost(program, request, context, sweeps=3, elements=elements, points=rows)
-    return Work(cost, run)
+    return PreparedRequest(cost, execute)
 
 
-def _read_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_jvp(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, JvpRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     elements = 2 * _sizes(program, _outputs(program, request.outputs))
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         with _blaming("tangents", request.tangents):
             made = derivatives.jvp(
                 program, request.inputs, request.tangents, outputs=request.outputs, control=control
@@ -249,17 +252,17 @@ def _read_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
         values, found = {"outputs": made.outputs}, {"tangents": made.tangents}
         return _derivatives(program, request, values, found)
 
-    return Work(_cost(program, request, context, sweeps=4, elements=elements), run)
+    return PreparedRequest(_cost(program, request, context, sweeps=4, elements=elements), execute)
 
 
-def _read_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, JacobianRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     rows = _sizes(program, _outputs(program, request.outputs))
     columns = _sizes(program, request.wrt)
     context.limits.check("elements_total", rows * columns)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         made = derivatives.jacobian(
             program, request.inputs, outputs=request.outputs, wrt=request.wrt, control=control
         )
@@ -274,16 +277,16 @@ def _read_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> 
         elements=rows * columns + rows,
         points=max(1, min(rows, columns)),
     )
-    return Work(cost, run)
+    return PreparedRequest(cost, execute)
 
 
-def _read_hessian(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_hessian(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, HessianRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     size = _sizes(program, request.wrt)
     context.limits.check("elements_total", size * size)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         made = derivatives.hessian(
             program, request.inputs, output=request.output, wrt=request.wrt, control=control
         )
@@ -292,14 +295,14 @@ def _read_hessian(body: bytes, context: Context, may_block: bool = True, /) -> W
 
     elements = size * size + size
     cost = _cost(program, request, context, sweeps=8, elements=elements, points=max(1, size))
-    return Work(cost, run)
+    return PreparedRequest(cost, execute)
 
 
-def _read_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_hvp(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, HvpRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         with _blaming("vector", request.vector):
             made = derivatives.hvp(
                 program, request.inputs, request.vector, output=request.output, control=control
@@ -308,7 +311,7 @@ def _read_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Work:
         return _derivatives(program, request, {"value": made.value}, found)
 
     elements = 2 * _sizes(program, request.vector)
-    return Work(_cost(program, request, context, sweeps=8, elements=elements), run)
+    return PreparedRequest(_cost(program, request, context, sweeps=8, elements=elements), execute)
 
 
 def _require_gradients(names: Iterable[str]) -> None:
@@ -326,7 +329,7 @@ def _require_gradients(names: Iterable[str]) -> None:
         raise GraphError(faults)
 
 
-def _read_check(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_check(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, CheckRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     wanted = request.wrt if request.wrt is not None else request.gradients
@@ -334,7 +337,7 @@ def _read_check(body: bytes, context: Context, may_block: bool = True, /) -> Wor
     if request.wrt is not None and request.gradients is not None:
         _require_gradients(name for name in request.wrt if name not in request.gradients)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         with _blaming("gradients", () if request.wrt else request.gradients or ()):
             made = check(
                 program,
@@ -352,54 +355,61 @@ def _read_check(body: bytes, context: Context, may_block: bool = True, /) -> Wor
         return encode(asdict(made))
 
     runs = check_runs(program, list(names))
-    return Work(_cost(program, request, context, sweeps=runs, elements=20 * len(names)), run)
+    return PreparedRequest(
+        _cost(program, request, context, sweeps=runs, elements=20 * len(names)), execute
+    )
 
 
-def _read_analyze(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_analyze(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, AnalyzeRequest, context, may_block)
     cost = Cost(20_000 * len(graph), 100 * len(graph), len(graph))
 
-    def run(_: Control | None) -> bytes:
+    def execute(_: Control | None) -> bytes:
         return encode(
             analysis(graph, request.shapes, request.inputs, request.dtype, context.limits)
         )
 
-    return Work(cost, run)
+    return PreparedRequest(cost, execute)
 
 
-def _read_gradient_graph(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse_gradient_graph(
+    body: bytes, context: Context, may_block: bool = True, /
+) -> PreparedRequest:
     request, graph = read_request(body, GradientGraphRequest, context, may_block)
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     growth = 4 ** min(request.order, context.limits.order)
 
-    def run(_: Control | None) -> bytes:
+    def execute(_: Control | None) -> bytes:
         made = gradient_graph(program, output=request.output, wrt=request.wrt, order=request.order)
         written = graph_document(made.spec, request.encoding)
         return encode({"graph": written, "gradients": made.gradients})
 
     nodes = len(graph)
-    return Work(Cost(20_000 * nodes * growth, 100 * nodes * growth, nodes), run)
+    return PreparedRequest(Cost(20_000 * nodes * growth, 100 * nodes * growth, nodes), execute)
 
 
-endpoints: tuple[Endpoint, ...] = (
-    Endpoint(
+router = Router(
+    Operation(
         "/v1/forward",
-        "Run a graph forward",
-        "The values of the outputs, and of every node unless `values` is `output`.",
-        _read_forward,
-        ForwardRequest,
-        responses.ForwardResponse,
-        ("forward-staged-text",),
+        _parse_forward,
+        summary="Run a graph forward",
+        description="The values of the outputs, and of every node unless `values` is `output`.",
+        request=ForwardRequest,
+        response=responses.ForwardResponse,
+        examples=("forward-staged-text",),
     ),
-    Endpoint(
+    Operation(
         "/v1/gradient",
-        "Gradients of one output with respect to the inputs",
-        "One forward and one backward sweep. The output is a scalar, or comes with a `cotangent` "
-        "of its shape. With `batch`, value and gradients at every point of a batch.",
-        _read_gradient,
-        GradientRequest,
-        responses.GradientResponse,
-        (
+        _parse_gradient,
+        summary="Gradients of one output with respect to the inputs",
+        description=(
+            "One forward and one backward sweep. The output is a scalar, or comes with a "
+            "`cotangent` of its shape. With `batch`, value and gradients at every point of a "
+            "batch."
+        ),
+        request=GradientRequest,
+        response=responses.GradientResponse,
+        examples=(
             "gradient-product",
             "gradient-compound",
             "gradient-neuron-gates",
@@ -414,83 +424,99 @@ endpoints: tuple[Endpoint, ...] = (
             "gradient-warning",
         ),
     ),
-    Endpoint(
+    Operation(
         "/v1/vjp",
-        "Vector-Jacobian products",
-        "Pulls cotangents of one or more outputs back to the inputs; with `batch_cotangents` "
-        "many at once.",
-        _read_vjp,
-        VjpRequest,
-        responses.VjpResponse,
-        ("vjp-matmul",),
+        _parse_vjp,
+        summary="Vector-Jacobian products",
+        description=(
+            "Pulls cotangents of one or more outputs back to the inputs; with `batch_cotangents` "
+            "many at once."
+        ),
+        request=VjpRequest,
+        response=responses.VjpResponse,
+        examples=("vjp-matmul",),
     ),
-    Endpoint(
+    Operation(
         "/v1/jvp",
-        "Jacobian-vector products",
-        "How the outputs move when the inputs move along the tangents.",
-        _read_jvp,
-        JvpRequest,
-        responses.JvpResponse,
-        ("jvp-compound",),
+        _parse_jvp,
+        summary="Jacobian-vector products",
+        description="How the outputs move when the inputs move along the tangents.",
+        request=JvpRequest,
+        response=responses.JvpResponse,
+        examples=("jvp-compound",),
     ),
-    Endpoint(
+    Operation(
         "/v1/jacobian",
-        "All partial derivatives",
-        "One tensor for every pair of output and input, of the output's shape followed by the "
-        "input's.",
-        _read_jacobian,
-        JacobianRequest,
-        responses.JacobianResponse,
-        ("jacobian-elementwise",),
+        _parse_jacobian,
+        summary="All partial derivatives",
+        description=(
+            "One tensor for every pair of output and input, of the output's shape followed by the "
+            "input's."
+        ),
+        request=JacobianRequest,
+        response=responses.JacobianResponse,
+        examples=("jacobian-elementwise",),
     ),
-    Endpoint(
+    Operation(
         "/v1/hessian",
-        "All second derivatives of a scalar output",
-        "One tensor for every pair of inputs. Where only products with vectors are needed, "
-        "`/v1/hvp` is much cheaper.",
-        _read_hessian,
-        HessianRequest,
-        responses.HessianResponse,
-        ("hessian-product",),
+        _parse_hessian,
+        summary="All second derivatives of a scalar output",
+        description=(
+            "One tensor for every pair of inputs. Where only products with vectors are needed, "
+            "`/v1/hvp` is much cheaper."
+        ),
+        request=HessianRequest,
+        response=responses.HessianResponse,
+        examples=("hessian-product",),
     ),
-    Endpoint(
+    Operation(
         "/v1/hvp",
-        "Hessian-vector products",
-        "The Hessian of a scalar output times a vector, without the Hessian being formed.",
-        _read_hvp,
-        HvpRequest,
-        responses.HvpResponse,
-        ("hvp-product",),
+        _parse_hvp,
+        summary="Hessian-vector products",
+        description=(
+            "The Hessian of a scalar output times a vector, without the Hessian being formed."
+        ),
+        request=HvpRequest,
+        response=responses.HvpResponse,
+        examples=("hvp-product",),
     ),
-    Endpoint(
+    Operation(
         "/v1/check",
-        "Gradients against differences of values",
-        "Each element of each input is moved, and the values' differences are compared with the "
-        "gradient, or with the `gradients` given. A Taylor test along a random direction judges "
-        "without any tolerance.",
-        _read_check,
-        CheckRequest,
-        responses.CheckResponse,
-        ("check-compound",),
+        _parse_check,
+        summary="Gradients against differences of values",
+        description=(
+            "Each element of each input is moved, and the values' differences are compared with "
+            "the gradient, or with the `gradients` given. A Taylor test along a random direction "
+            "judges without any tolerance."
+        ),
+        request=CheckRequest,
+        response=responses.CheckResponse,
+        examples=("check-compound",),
     ),
-    Endpoint(
+    Operation(
         "/v1/analyze",
-        "Shapes, order and cost of a graph",
-        "Nothing is computed. `shapes` stand in place of values; an input with neither is a "
-        "scalar.",
-        _read_analyze,
-        AnalyzeRequest,
-        responses.AnalyzeResponse,
-        ("analyze-matmul",),
+        _parse_analyze,
+        summary="Shapes, order and cost of a graph",
+        description=(
+            "Nothing is computed. `shapes` stand in place of values; an input with neither is a "
+            "scalar."
+        ),
+        request=AnalyzeRequest,
+        response=responses.AnalyzeResponse,
+        examples=("analyze-matmul",),
     ),
-    Endpoint(
+    Operation(
         "/v1/gradient-graph",
-        "The graph that computes the gradients",
-        "In the form in which graphs are sent: send it to /v1/forward to evaluate the "
-        "derivatives, or here again for the next order.",
-        _read_gradient_graph,
-        GradientGraphRequest,
-        responses.GradientGraphResponse,
-        ("gradient-graph-compound",),
+        _parse_gradient_graph,
+        summary="The graph that computes the gradients",
+        description=(
+            "In the form in which graphs are sent: send it to /v1/forward to evaluate the "
+            "derivatives, or here again for the next order."
+        ),
+        request=GradientGraphRequest,
+        response=responses.GradientGraphResponse,
+        examples=("gradient-graph-compound",),
     ),
+    access="compute",
+    tags=["compute"],
 )

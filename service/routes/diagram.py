@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import orjson
 
 from service.diagrams.build import MAX_NODES, circuit_of, plain
@@ -15,8 +11,10 @@ from service.diagrams.summary import summarised
 from service.diagrams.svg import draw
 from service.engine.control import Control
 from service.engine.program import abstract_program, program_for
-from service.http.endpoint import Answer
-from service.routes._endpoint import Context, Cost, Endpoint, Work
+from service.http.operation import Operation
+from service.http.prepared import Answer, Cost, PreparedRequest
+from service.http.routing import Router
+from service.wire.context import Context
 from service.wire.explaining import DiagramRequest, NodeLinkResponse
 from service.wire.requests import read_request
 
@@ -31,18 +29,6 @@ _READ_NANOSECONDS = 40_000
 _NODE_BYTES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class PictureEndpoint(Endpoint):
-    """An endpoint whose answer has one of several media types."""
-
-    media: tuple[str, ...] = tuple(MEDIA.values())
-
-    @property
-    def contents(self) -> Mapping[str, Any]:
-        """The schemas of the answers that aren't JSON, for the OpenAPI document."""
-        return {kind: {"schema": {"type": "string"}} for kind in self.media if "json" not in kind}
-
-
 def written(circuit: Circuit, form: str) -> bytes:
     """A circuit in one of the formats of `MEDIA`."""
     match form:
@@ -55,14 +41,14 @@ def written(circuit: Circuit, form: str) -> bytes:
     return orjson.dumps(node_link(circuit))
 
 
-def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, DiagramRequest, context, may_block)
     if request.values:
         program = program_for(graph, request.inputs, request.dtype, context.limits)
     else:
         program = abstract_program(graph, {}, request.dtype, context.limits)
 
-    def run(control: Control | None) -> Answer:
+    def execute(control: Control | None) -> Answer:
         if request.values:
             circuit = circuit_of(
                 program,
@@ -80,21 +66,28 @@ def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
 
     nodes = len(graph)
     drawn = _DRAWN_NANOSECONDS * nodes if nodes <= MAX_NODES else _READ_NANOSECONDS * nodes
-    return Work(Cost(4 * program.cost.flops + drawn, _NODE_BYTES * nodes, nodes), run)  # type: ignore[arg-type]
+    return PreparedRequest(
+        Cost(4 * program.cost.flops + drawn, _NODE_BYTES * nodes, nodes), execute
+    )
 
 
-endpoints: tuple[Endpoint, ...] = (
-    PictureEndpoint(
+router = Router(
+    Operation(
         "/v1/diagram",
-        "The circuit as a picture",
-        "Gates as circles, wires from left to right, values in green above the wires and "
-        "gradients in red below. `format`: `svg` (the default), `dot`, `mermaid`, or `node-link` "
-        "(JSON, a multigraph that keeps parallel edges). Above 300 nodes gates are grouped and "
-        "counted. The SVG stands alone: it can be an image, a data URL, or part of a page, and "
-        "follows the reader's dark mode.",
-        _read,
-        DiagramRequest,
-        NodeLinkResponse,
-        ("diagram-product",),
+        _parse,
+        summary="The circuit as a picture",
+        description=(
+            "Gates as circles, wires from left to right, values in green above the wires and "
+            "gradients in red below. `format`: `svg` (the default), `dot`, `mermaid`, or "
+            "`node-link` (JSON, a multigraph that keeps parallel edges). Above 300 nodes gates "
+            "are grouped and counted. The SVG stands alone: it can be an image, a data URL, or "
+            "part of a page, and follows the reader's dark mode."
+        ),
+        media=tuple(MEDIA.values()),
+        request=DiagramRequest,
+        response=NodeLinkResponse,
+        examples=("diagram-product",),
     ),
+    access="compute",
+    tags=["compute"],
 )

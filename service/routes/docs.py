@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 from service.codes import CODES, Refusal
 from service.errors import responses
+from service.http.routing import Router
 
-router = APIRouter(tags=["service"])
+router = Router(access="any key", offers=None, tags=["service"])
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 

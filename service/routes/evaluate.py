@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request, Response
+from fastapi import Response
 
 from service import __version__
 from service.engine.control import Control
@@ -15,9 +14,10 @@ from service.engine.errors import Cancelled, Fault, GraphError
 from service.errors import problem
 from service.grading.report import WORDS, explain, label, shown
 from service.grading.submission import read_submission
-from service.http.endpoint import Answer
+from service.http.operation import Operation
+from service.http.prepared import Answer, Cost, PreparedRequest
+from service.http.routing import Router
 from service.routes._describe import own_refusals
-from service.routes._endpoint import Cost, Work
 from service.routes._grading import find_truth, graded
 from service.wire.answers import encode
 from service.wire.context import Context, WouldBlock
@@ -27,54 +27,48 @@ _NOMINAL_FLOPS = 1_000_000
 _TEXTS = ("value", "text", "code", "expression", "model", "json")
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluateEndpoint:
-    """`POST /evaluate`: a list of feedback. Refusals have µEd's own form."""
+def _refuse(error: Exception) -> Answer | None:
+    """The error document; None where nobody waits for one."""
+    if isinstance(error, Cancelled):
+        return None
+    found = problem(error)
+    document = {
+        "title": found.code.title,
+        "message": found.detail,
+        "code": found.code.name.upper(),
+        "trace": "",
+        "details": {"status": found.status, "errors": list(found.errors)},
+    }
+    return Answer(encode(document), status=found.status)
 
-    path: str = "/evaluate"
-    scope: str = "grade"
 
-    def refuse(self, error: Exception) -> Answer | None:
-        """The error document; None where nobody waits for one."""
-        if isinstance(error, Cancelled):
-            return None
-        found = problem(error)
-        document = {
-            "title": found.code.title,
-            "message": found.detail,
-            "code": found.code.name.upper(),
-            "trace": "",
-            "details": {"status": found.status, "errors": list(found.errors)},
-        }
-        return Answer(encode(document), status=found.status)
+def _parse(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
+    """The request in `body`."""
+    if not may_block:
+        raise WouldBlock
+    document = parse_grading(body, context.max_depth)
+    request = _grading_request(document)
 
-    def read(self, body: bytes, context: Context, may_block: bool = True) -> Work:
-        """The request in `body`."""
-        if not may_block:
-            raise WouldBlock
-        document = parse_grading(body, context.max_depth)
-        request = _grading_request(document)
+    def execute(control: Control | None) -> bytes:
+        truth, reveal = find_truth(request, context, control)
+        submission = _submission(document)
+        early = document.get("preSubmissionFeedback")
+        if isinstance(early, Mapping) and early.get("enabled") is True:
+            found = read_submission(submission, truth)
+            answer = found.answers[0]
+            lines = [] if found.reason is None else [found.reason]
+            lines += found.notes
+            lines += [f"{w}: {fault.reason}" for w, fault in answer.faults.items()]
+            lines += [
+                f"{wire}: it is missing"
+                for wire in truth.points_for
+                if wire not in answer.gradients and wire not in answer.faults
+            ]
+            return _list([_early(lines)])
+        result = graded(truth, reveal, submission, context)
+        return _list(_feedback(shown(result), document))
 
-        def run(control: Control | None) -> bytes:
-            truth, reveal = find_truth(request, context, control)
-            submission = _submission(document)
-            early = document.get("preSubmissionFeedback")
-            if isinstance(early, Mapping) and early.get("enabled") is True:
-                found = read_submission(submission, truth)
-                answer = found.answers[0]
-                lines = [] if found.reason is None else [found.reason]
-                lines += found.notes
-                lines += [f"{w}: {fault.reason}" for w, fault in answer.faults.items()]
-                lines += [
-                    f"{wire}: it is missing"
-                    for wire in truth.points_for
-                    if wire not in answer.gradients and wire not in answer.faults
-                ]
-                return _list([_early(lines)])
-            result = graded(truth, reveal, submission, context)
-            return _list(_feedback(shown(result), document))
-
-        return Work(Cost(_NOMINAL_FLOPS, 4 * len(body)), run)
+    return PreparedRequest(Cost(_NOMINAL_FLOPS, 4 * len(body)), execute)
 
 
 def _list(entries: list[dict[str, Any]]) -> bytes:
@@ -189,11 +183,6 @@ def _invalid(detail: str, pointer: str) -> GraphError:
     return GraphError([Fault("invalid_request", detail, pointer=pointer)])
 
 
-ENDPOINT = EvaluateEndpoint()
-endpoints = (ENDPOINT,)
-router = APIRouter(tags=["grading"])
-
-
 _REFUSALS = own_refusals(
     {
         "type": "object",
@@ -210,44 +199,47 @@ _REFUSALS = own_refusals(
 )
 
 
-@router.post(
-    "/evaluate",
-    summary="Grade a submission (µEd API)",
-    responses=_REFUSALS,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"type": "object", "required": ["submission"]},
-                    "example": {
-                        "submission": {
-                            "type": "OTHER",
-                            "format": "json",
-                            "content": {"gradients": {"x": -4, "y": -4, "z": 3}},
+router = Router(
+    Operation(
+        "/evaluate",
+        _parse,
+        summary="Grade a submission (µEd API)",
+        description=(
+            "Feedback on each gradient, as the µEd API 0.1.0 has it.\n\nThe task stands in "
+            "`configuration.params` as in POST /v1/grade, or `task.taskId` is the id\nof one that"
+            " the service holds. The submission's content is that of /v1/grade."
+        ),
+        refuse=_refuse,
+        tags=["grading"],
+        responses=_REFUSALS,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": {"type": "object", "required": ["submission"]},
+                        "example": {
+                            "submission": {
+                                "type": "OTHER",
+                                "format": "json",
+                                "content": {"gradients": {"x": -4, "y": -4, "z": 3}},
+                            },
+                            "configuration": {
+                                "params": {
+                                    "graph": {"expression": "(x + y) * z"},
+                                    "inputs": {"x": -2, "y": 5, "z": -4},
+                                }
+                            },
                         },
-                        "configuration": {
-                            "params": {
-                                "graph": {"expression": "(x + y) * z"},
-                                "inputs": {"x": -2, "y": 5, "z": -4},
-                            }
-                        },
-                    },
-                }
-            },
-        }
-    },
+                    }
+                },
+            }
+        },
+    ),
+    access="grade",
+    offers=None,
+    tags=["grading"],
 )
-async def evaluate(request: Request) -> Response:
-    """Feedback on each gradient, as the µEd API 0.1.0 has it.
-
-    The task stands in `configuration.params` as in POST /v1/grade, or `task.taskId` is the id
-    of one that the service holds. The submission's content is that of /v1/grade.
-    """
-    # The front answers this path; here it is for those who mount the application otherwise.
-    answer = ENDPOINT.read(await request.body(), request.app.state.context).run(None)
-    content = answer.body if isinstance(answer, Answer) else answer
-    return Response(content, media_type="application/json")
 
 
 @router.get("/evaluate/health", summary="Whether grading works (µEd API)")

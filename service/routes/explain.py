@@ -6,8 +6,11 @@ from service.engine.control import Control
 from service.engine.errors import LimitExceeded
 from service.engine.program import program_for
 from service.explain.explanation import explain
-from service.routes._endpoint import Context, Cost, Endpoint, Work
+from service.http.operation import Operation
+from service.http.prepared import Cost, PreparedRequest
+from service.http.routing import Router
 from service.wire.answers import encode
+from service.wire.context import Context
 from service.wire.explaining import ExplainRequest, ExplainResponse
 from service.wire.requests import read_request
 
@@ -18,7 +21,7 @@ _NODE_BYTES = 1_500
 _ELEMENT_BYTES = 22 * 8
 
 
-def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
+def _parse(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
     request, graph = read_request(body, ExplainRequest, context, may_block)
     if len(graph) > MAX_NODES:
         raise LimitExceeded("explained_nodes", MAX_NODES, len(graph))
@@ -28,7 +31,7 @@ def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
     if size > context.max_output_bytes:
         raise LimitExceeded("output_bytes", context.max_output_bytes, size)
 
-    def run(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> bytes:
         made = explain(
             program,
             request.inputs,
@@ -39,20 +42,24 @@ def _read(body: bytes, context: Context, may_block: bool = True, /) -> Work:
         return encode(made, request.encoding)
 
     flops = 4 * known.flops + _NODE_NANOSECONDS * known.nodes
-    return Work(Cost(flops, size, known.nodes), run)
+    return PreparedRequest(Cost(flops, size, known.nodes), execute)
 
 
-endpoints: tuple[Endpoint, ...] = (
-    Endpoint(
+router = Router(
+    Operation(
         "/v1/explain",
-        "Both passes explained, step by step",
-        "The forward and the backward steps in order: per edge the local gradient, the "
-        "contribution and the accumulation where a wire branches, the gate's pattern and a "
-        "sentence on what happened, dimension analysis for tensors; the staged code, which runs "
-        "as it stands, and the formulas in LaTeX.",
-        _read,
-        ExplainRequest,
-        ExplainResponse,
-        ("explain-patterns", "explain-matmul"),
+        _parse,
+        summary="Both passes explained, step by step",
+        description=(
+            "The forward and the backward steps in order: per edge the local gradient, the "
+            "contribution and the accumulation where a wire branches, the gate's pattern and a "
+            "sentence on what happened, dimension analysis for tensors; the staged code, which "
+            "runs as it stands, and the formulas in LaTeX."
+        ),
+        request=ExplainRequest,
+        response=ExplainResponse,
+        examples=("explain-patterns", "explain-matmul"),
     ),
+    access="compute",
+    tags=["compute"],
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from service.codes import Refusal
@@ -19,10 +19,11 @@ from service.errors import problem, responses
 from service.grading.formats import FORMATS, Format
 from service.grading.task import Reveal
 from service.grading.truth import Truth
-from service.http.admission import Lane
-from service.http.endpoint import Answer
-from service.http.front import Front
-from service.routes._endpoint import Cost, Work
+from service.http.operation import Handler, Operation
+from service.http.pools import Pools, WorkerPool
+from service.http.prepared import Answer, Cost, PreparedRequest
+from service.http.routing import Router
+from service.routes._describe import query_parameter
 from service.routes._grading import (
     DEFAULT_PROBLEM,
     check_members,
@@ -49,8 +50,8 @@ _NOMINAL_FLOPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class GradeEndpoint:
-    """`POST /v1/grade` in one format. In a grader's format a refusal is a failing document.
+class Grading:
+    """How `POST /v1/grade` grades: in one format, where a refusal is a failing document.
 
     With `task`, the body is the submission and nothing else.
     """
@@ -58,21 +59,6 @@ class GradeEndpoint:
     format: Format = FORMATS["native"]
     problem: str = DEFAULT_PROBLEM
     task: str | None = None
-    path: str = "/v1/grade"
-    scope: str = "grade"
-    media: tuple[str, ...] = ("application/json", "text/plain")
-
-    def for_query(self, query: str) -> GradeEndpoint:
-        """The endpoint for `?format=…&problem=…&task=…`."""
-        given = parse_qs(query, keep_blank_values=True)
-        name = given.get("format", ["native"])[-1]
-        problem_name = given.get("problem", [DEFAULT_PROBLEM])[-1][:200]
-        return replace(
-            self,
-            format=find_format(name),
-            problem=problem_name or DEFAULT_PROBLEM,
-            task=given.get("task", [None])[-1],
-        )
 
     def refuse(self, error: Exception) -> Answer | None:
         """A failing document of the format; None where the format has none of its own."""
@@ -81,7 +67,7 @@ class GradeEndpoint:
         document = self.format.failed(failure(error), self.problem)
         return Answer(written(document), self.format.media, problem(error).status)
 
-    def read(self, body: bytes, context: Context, may_block: bool = True) -> Work:
+    def parse(self, body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
         """The request in `body`. Everything but its form is looked at when it runs."""
         if not may_block:
             raise WouldBlock
@@ -92,7 +78,7 @@ class GradeEndpoint:
             document = parse_grading(body, context.max_depth)
             check_members(document, "submission")
 
-        def run(control: Control | None) -> Any:
+        def execute(control: Control | None) -> Any:
             truth, reveal = find_truth(document, context, control)
             result = graded(truth, reveal, document["submission"], context)
             answer = rendered(result, self.format, self.problem)
@@ -100,19 +86,28 @@ class GradeEndpoint:
                 return answer
             return Answer(answer, self.format.media)
 
-        return Work(Cost(_NOMINAL_FLOPS, 4 * len(body)), run)
+        return PreparedRequest(Cost(_NOMINAL_FLOPS, 4 * len(body)), execute)
 
 
-ENDPOINT = GradeEndpoint()
-endpoints = (ENDPOINT,)
-router = APIRouter(tags=["grading"])
+def _grading_for(scope: Mapping[str, Any]) -> Handler:
+    """The handler for `?format=…&problem=…&task=…`."""
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    name = query.get("format", ["native"])[-1]
+    problem_name = query.get("problem", [DEFAULT_PROBLEM])[-1][:200]
+    grading = Grading(
+        format=find_format(name),
+        problem=problem_name or DEFAULT_PROBLEM,
+        task=query.get("task", [None])[-1],
+    )
+    return Handler(grading.parse, grading.refuse)
 
-_FORMAT = Query(description="Which grader's format: " + ", ".join(FORMATS) + ".")
-_TASK = Query(
-    description="The id of a task that the service holds. The body is then the submission itself, "
+
+_FORMAT_TEXT = "Which grader's format: " + ", ".join(FORMATS) + "."
+_TASK_TEXT = (
+    "The id of a task that the service holds. The body is then the submission itself, "
     "whatever it is: curl can send a student's file as it is."
 )
-_PROBLEM = Query(description="The problem's name, for formats that have one (autolab).")
+_PROBLEM_TEXT = "The problem's name, for formats that have one (autolab)."
 
 
 def _body(model: type[GradeRequest] | type[BatchRequest], member: str, value: Any) -> Any:
@@ -136,35 +131,40 @@ def _body(model: type[GradeRequest] | type[BatchRequest], member: str, value: An
 _SUBMISSION = {"id": "ada", "gradients": {"q": -4, "x": 3, "y": -4, "z": 3}}
 
 
-@router.post(
-    "/v1/grade",
-    summary="Grade a submission",
-    response_model=GradeResponse,
-    responses=responses(404, 503, 504),
-    openapi_extra=_body(GradeRequest, "submission", _SUBMISSION),
+router = Router(
+    Operation(
+        "/v1/grade",
+        Grading().parse,
+        summary="Grade a submission",
+        description=(
+            "Score the gradients that a student submitted, and say which is wrong, and why.\n\n"
+            "Each gradient is held against the truth, and against what follows from the student's "
+            "own\ngradients further down: a mistake is found where it was made, and what follows "
+            "from it\ncorrectly earns the rubric's share. Where a gradient is wrong, `diagnoses` "
+            "names the\nmistakes that give exactly these numbers, the likeliest first; those that "
+            "nothing could\ntell apart stand together. A submission is always graded, whatever it "
+            "holds; what is wrong\nwith the task is an error. In a grader's format errors too are "
+            "documents of that format."
+        ),
+        media=("application/json", "text/plain"),
+        refuse=Grading().refuse,
+        handler_for=_grading_for,
+        name="grade_one",
+        tags=["grading"],
+        response_model=GradeResponse,
+        responses=responses(404, 503, 504),
+        openapi_extra={
+            **_body(GradeRequest, "submission", _SUBMISSION),
+            "parameters": [
+                query_parameter("format", _FORMAT_TEXT, "native"),
+                query_parameter("problem", _PROBLEM_TEXT, DEFAULT_PROBLEM),
+                query_parameter("task", _TASK_TEXT),
+            ],
+        },
+    ),
+    access="grade",
+    tags=["grading"],
 )
-async def grade_one(
-    request: Request,
-    format: Annotated[str, _FORMAT] = "native",
-    problem: Annotated[str, _PROBLEM] = DEFAULT_PROBLEM,
-    task: Annotated[str | None, _TASK] = None,
-) -> Response:
-    """Score the gradients that a student submitted, and say which is wrong, and why.
-
-    Each gradient is held against the truth, and against what follows from the student's own
-    gradients further down: a mistake is found where it was made, and what follows from it
-    correctly earns the rubric's share. Where a gradient is wrong, `diagnoses` names the
-    mistakes that give exactly these numbers, the likeliest first; those that nothing could
-    tell apart stand together. A submission is always graded, whatever it holds; what is wrong
-    with the task is an error. In a grader's format errors too are documents of that format.
-    """
-    # The front answers this path; here it is for those who mount the application otherwise.
-    endpoint = ENDPOINT.for_query(str(request.url.query))
-    body = await request.body()
-    answer = endpoint.read(body, request.app.state.context).run(None)
-    if isinstance(answer, Answer):
-        return Response(answer.body, answer.status, media_type=answer.media)
-    return Response(answer, media_type="application/json")
 
 
 @router.post(
@@ -179,20 +179,20 @@ async def grade_one(
 )
 async def grade_batch(
     request: Request,
-    format: Annotated[str, _FORMAT] = "native",
-    problem: Annotated[str, _PROBLEM] = DEFAULT_PROBLEM,
+    format: Annotated[str, Query(description=_FORMAT_TEXT)] = "native",
+    problem: Annotated[str, Query(description=_PROBLEM_TEXT)] = DEFAULT_PROBLEM,
 ) -> Response:
     """Grade submissions in order: a line of JSON for each, sent as soon as it is ready.
 
     The truth is computed once. What is wrong with the task is an error of the request; what
     happens to one submission stands in its own line.
     """
-    front: Front = request.app.state.front
+    pools: Pools = request.app.state.pools
     context: Context = request.app.state.context
     body = await request.body()
     chosen = find_format(format)
-    control = Control(front.settings.deadline_seconds)
-    lane = front.admission.heavy
+    control = Control(request.app.state.settings.deadline_seconds)
+    pool = pools.heavy
 
     def prepare() -> tuple[Truth, Reveal, list[Any]]:
         document = parse_grading(body, context.max_depth)
@@ -203,12 +203,12 @@ async def grade_batch(
         truth, reveal = find_truth(document, context, control)
         return truth, reveal, submissions
 
-    truth, reveal, submissions = await lane.submit(prepare)
+    truth, reveal, submissions = await pool.submit(prepare)
 
     def one(submission: Any) -> bytes:
         return batch_line(truth, reveal, submission, chosen, problem, context, control)
 
-    lines = _stream(submissions, one, lane, control)
+    lines = _stream(submissions, one, pool, control)
     first = await anext(lines, None)
 
     async def all_lines() -> AsyncIterator[bytes]:
@@ -251,7 +251,7 @@ def batch_line(
 
 
 async def _stream(
-    submissions: list[Any], one: Callable[[Any], bytes], lane: Lane, control: Control
+    submissions: list[Any], one: Callable[[Any], bytes], pool: WorkerPool, control: Control
 ) -> AsyncIterator[bytes]:
     """The lines as a thread makes them, several at a time when they come quickly."""
     loop = asyncio.get_running_loop()
@@ -268,7 +268,7 @@ async def _stream(
             with suppress(RuntimeError):  # The loop has gone, and with it who would read.
                 put(None)
 
-    job = lane.submit(work)
+    job = pool.submit(work)
     try:
         done = False
         while not done:

@@ -8,15 +8,16 @@ from typing import Any
 
 import msgspec
 import orjson
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.codes import Refusal
 from service.engine.errors import fault
 from service.engine.program import check_declared_shapes
 from service.errors import responses
+from service.http.execution import Execution
+from service.http.routing import Router
 from service.routes._access import may
-from service.routes._offload import is_heavy, offload
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged
 from service.store import GraphEntry as Entry
 from service.store import Store
@@ -34,7 +35,7 @@ from service.wire.registering import (
 )
 from service.wire.requests import read_request
 
-router = APIRouter(prefix="/v1/graphs", tags=["graphs"])
+router = Router(access="compute", prefix="/v1/graphs", tags=["graphs"])
 
 
 @asynccontextmanager
@@ -76,8 +77,9 @@ async def register(request: Request) -> Response:
     store = store_of(request)
     context: Context = request.app.state.context
     may_move = may(request, "tasks")
-    entry = await offload(
-        request, lambda _: register_graph(body, context, store, may_move), is_heavy(request, body)
+    execution: Execution = request.app.state.execution
+    entry = await execution.offload(
+        body, request.receive, lambda _: register_graph(body, context, store, may_move)
     )
     location = f"{request.scope.get('root_path', '')}/v1/graphs/{entry.id}"
     return Response(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 
 from service.codes import Refusal
 from service.errors import responses
+from service.http.routing import Router
 from service.http.state import State
 
-router = APIRouter(tags=["service"])
+router = Router(access="open", offers=None, tags=["service"])
 
 
 class Health(BaseModel):
@@ -30,8 +31,6 @@ async def healthz() -> Health:
 async def readyz(request: Request) -> Health:
     """200 when it may be sent requests; 503 while it starts or drains. Needs no key."""
     state: State = request.app.state.state
-    if state.draining:
+    if state.draining or state.stopped:
         raise Refusal("not_ready", "the service is about to stop")
-    if not state.ready:
-        raise Refusal("not_ready", "the service is starting")
     return Health(status="ready")

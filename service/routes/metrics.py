@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.http.metrics import Metrics
+from service.http.routing import Router
 
-router = APIRouter(tags=["service"])
+router = Router(access="admin", offers=None, tags=["service"])
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from service.codes import Refusal
 from service.engine.operators import REGISTRY
 from service.errors import responses
+from service.http.routing import Router
 from service.wire.answers import encode
 from service.wire.catalogue import OperatorEntry, OperatorList, entry, listed
 
-router = APIRouter(prefix="/v1/operators", tags=["catalogue"])
+router = Router(access="compute", prefix="/v1/operators", tags=["catalogue"])
 _HEADERS = {"cache-control": "public, max-age=3600"}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import FileResponse
 
 from service.codes import Refusal
+from service.http.routing import Router
 
-router = APIRouter()
+router = Router(access="any key", offers=None)
 
 PAGE = Path(__file__).resolve().parent.parent / "static" / "playground" / "index.html"
 

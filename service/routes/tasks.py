@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from service.codes import Refusal
 from service.engine.errors import fault
 from service.errors import responses
-from service.routes._offload import is_heavy, offload
+from service.http.execution import Execution
+from service.http.routing import Router
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged
 from service.store import Store, canonical_json, content_id
 from service.store.canonical import NotCanonical
@@ -23,7 +24,7 @@ from service.wire.graphs import Unreadable, find_graph
 from service.wire.json_text import strict_json
 from service.wire.registering import TaskEntry, TaskPage
 
-router = APIRouter(prefix="/v1/tasks", tags=["grading"])
+router = Router(access="tasks", prefix="/v1/tasks", tags=["grading"])
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -84,8 +85,9 @@ async def put(request: Request, task_id: str) -> Response:
 async def _keep(request: Request, task_id: str | None, status: int) -> Response:
     body = await request.body()
     store, context = store_of(request), request.app.state.context
-    kept = await offload(
-        request, lambda _: keep_task(body, task_id, context, store), is_heavy(request, body)
+    execution: Execution = request.app.state.execution
+    kept = await execution.offload(
+        body, request.receive, lambda _: keep_task(body, task_id, context, store)
     )
     headers = {"location": f"{request.scope.get('root_path', '')}/v1/tasks/{kept}"}
     entry = orjson.dumps({"id": kept, "read_only": False})

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from service.engine import derivatives
@@ -22,9 +22,11 @@ from service.engine.graph import Graph
 from service.engine.program import Program, abstract_program, program_for
 from service.engine.registry import TensorSpec
 from service.errors import responses
-from service.routes._endpoint import Context, Cost, Work
-from service.routes._offload import is_heavy, offload_work
+from service.http.operation import Handler, Operation
+from service.http.prepared import Answer, Cost, PreparedRequest
+from service.http.routing import Router
 from service.wire.answers import encode
+from service.wire.context import Context, WouldBlock
 from service.wire.errors import GraphNotFound, MalformedJson
 from service.wire.graphs import find_graph
 from service.wire.tesseract import (
@@ -37,8 +39,6 @@ from service.wire.tesseract import (
     read_arrays,
     wanted_encoding,
 )
-
-router = APIRouter(prefix="/tesseract/{graph}", tags=["Tesseract"])
 
 _NODE = 5_000
 """Nanoseconds that the interpreter takes for a node in one sweep."""
@@ -165,35 +165,67 @@ def _abstract_eval(
     return program, 0, lambda _: found
 
 
-async def _answer(request: Request, reference: str, prepare: Prepare, kind: str = "") -> Response:
-    """One call of the protocol: read, find the graph, compute."""
-    body = await request.body()
-    context: Context = request.app.state.context
-    encoding = wanted_encoding(request.headers.get("accept"))
+def _operation(
+    name: str, prepare: Prepare, kind: str, schema: str, example: Document, summary: str, text: str
+) -> Operation:
+    """One call of the protocol; `kind` names what its faults are told of."""
 
-    def read() -> Work:
-        graph = registered(reference, context)
-        try:
-            document = msgspec.json.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            raise MalformedJson("the body is not valid JSON") from None
-        if not isinstance(document, dict):
-            raise GraphError([Fault("invalid_request", "the body is an object", pointer="#")])
-        program, sweeps, run = prepare(document, graph, context, encoding)
-        cost = program.cost
-        flops = int(sweeps * (cost.flops + _NODE * cost.nodes))
-        context.limits.check("flops", flops)
-        return Work(
-            Cost(flops, 11 * cost.elements, cost.nodes),
-            lambda control: encode(run(control)),
-        )
+    def handler_for(scope: Mapping[str, Any]) -> Handler:
+        def parse(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
+            if not may_block:
+                raise WouldBlock
+            accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1") or None
+            reference = scope["path_params"]["graph"]
+            return _prepared(body, context, reference, wanted_encoding(accept), prepare)
 
+        return Handler(parse, refuse)
+
+    def refuse(error: Exception) -> Answer | None:
+        if not isinstance(error, GraphError):
+            return None
+        return Answer(orjson.dumps({"detail": errors(error.faults[:100], kind)}), status=422)
+
+    content = {"schema": {"type": "object", "title": schema}, "example": example}
+    return Operation(
+        f"/tesseract/{{graph}}/{name}",
+        _not_alone,
+        summary=summary,
+        description=f"{text} `/tesseract/{{graph}}/openapi.json` has its schema.",
+        media=None,
+        handler_for=handler_for,
+        name=name,
+        tags=["Tesseract"],
+        responses=responses(404, 422, 503),
+        openapi_extra={
+            "parameters": [_GRAPH],
+            "requestBody": {"required": True, "content": {"application/json": content}},
+        },
+    )
+
+
+def _not_alone(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
+    """A call without a graph in its path, which no request is."""
+    raise GraphNotFound
+
+
+def _prepared(
+    body: bytes, context: Context, reference: str, encoding: Encoding, prepare: Prepare
+) -> PreparedRequest:
+    """Find the graph, read the request, and make it ready. Blocks."""
+    graph = registered(reference, context)
     try:
-        made = await offload_work(request, read, is_heavy(request, body))
-    except GraphError as error:
-        detail = orjson.dumps({"detail": errors(error.faults[:100], kind)})
-        return Response(detail, 422, media_type="application/json")
-    return Response(made, media_type="application/json")
+        document = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson("the body is not valid JSON") from None
+    if not isinstance(document, dict):
+        raise GraphError([Fault("invalid_request", "the body is an object", pointer="#")])
+    program, sweeps, run = prepare(document, graph, context, encoding)
+    cost = program.cost
+    flops = int(sweeps * (cost.flops + _NODE * cost.nodes))
+    context.limits.check("flops", flops)
+    return PreparedRequest(
+        Cost(flops, 11 * cost.elements, cost.nodes), lambda control: encode(run(control))
+    )
 
 
 def registered(reference: str, context: Context) -> Graph:
@@ -203,46 +235,37 @@ def registered(reference: str, context: Context) -> Graph:
     return find_graph(msgspec.json.encode(reference), context)
 
 
-def _document(schema: str, example: Document, summary: str, description: str) -> Mapping[str, Any]:
-    """What the service's own OpenAPI document says of a path; the graph's own says more."""
-    content = {"schema": {"type": "object", "title": schema}, "example": example}
-    return {
-        "summary": summary,
-        "description": f"{description} `/tesseract/{{graph}}/openapi.json` has its schema.",
-        "responses": responses(404, 422, 503),
-        "openapi_extra": {
-            "requestBody": {"required": True, "content": {"application/json": content}}
-        },
-    }
-
-
+_GRAPH: Document = {
+    "name": "graph",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "title": "Graph"},
+}
 _POINT: Document = {"x": -2, "y": 5, "z": -4}
 
-
-@router.post(
-    "/apply",
-    **_document("ApplyInputSchema", {"inputs": _POINT}, "Apply", "The graph's outputs by name."),
-)
-async def apply(request: Request, graph: str) -> Response:
-    return await _answer(request, graph, _apply)
-
-
-@router.post(
-    "/jacobian",
-    **_document(
+router = Router(
+    _operation(
+        "apply",
+        _apply,
+        "",
+        "ApplyInputSchema",
+        {"inputs": _POINT},
+        "Apply",
+        "The graph's outputs by name.",
+    ),
+    _operation(
+        "jacobian",
+        _jacobian,
+        "jac",
         "JacobianInputSchema",
         {"inputs": _POINT, "jac_inputs": ["x"], "jac_outputs": ["output"]},
         "Jacobian",
         "Partial derivatives by output and input.",
     ),
-)
-async def jacobian(request: Request, graph: str) -> Response:
-    return await _answer(request, graph, _jacobian, "jac")
-
-
-@router.post(
-    "/jacobian_vector_product",
-    **_document(
+    _operation(
+        "jacobian_vector_product",
+        _jvp,
+        "jvp",
         "JVPInputSchema",
         {
             "inputs": _POINT,
@@ -253,14 +276,10 @@ async def jacobian(request: Request, graph: str) -> Response:
         "Jacobian-vector product",
         "Tangents of the outputs.",
     ),
-)
-async def jacobian_vector_product(request: Request, graph: str) -> Response:
-    return await _answer(request, graph, _jvp, "jvp")
-
-
-@router.post(
-    "/vector_jacobian_product",
-    **_document(
+    _operation(
+        "vector_jacobian_product",
+        _vjp,
+        "vjp",
         "VJPInputSchema",
         {
             "inputs": _POINT,
@@ -271,22 +290,20 @@ async def jacobian_vector_product(request: Request, graph: str) -> Response:
         "Vector-Jacobian product",
         "Cotangents of the inputs.",
     ),
-)
-async def vector_jacobian_product(request: Request, graph: str) -> Response:
-    return await _answer(request, graph, _vjp, "vjp")
-
-
-@router.post(
-    "/abstract_eval",
-    **_document(
+    _operation(
+        "abstract_eval",
+        _abstract_eval,
+        "",
         "AbstractEvalInputSchema",
         {"inputs": {name: {"shape": [], "dtype": "float64"} for name in _POINT}},
         "Abstract evaluation",
         "Shapes and dtypes of the outputs, from those of the inputs.",
     ),
+    access="compute",
+    offers=None,
+    prefix="/tesseract/{graph}",
+    tags=["Tesseract"],
 )
-async def abstract_eval(request: Request, graph: str) -> Response:
-    return await _answer(request, graph, _abstract_eval)
 
 
 @router.get("/health", summary="Whether the graph is there", responses=responses(404, 503))

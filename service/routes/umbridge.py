@@ -8,13 +8,12 @@ its graph from `config`, without registering.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -25,11 +24,13 @@ from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.program import program_for
 from service.errors import problem, responses
-from service.http.endpoint import Answer
-from service.routes._endpoint import Context, Cost, Work
+from service.http.operation import Operation
+from service.http.prepared import Answer, Cost, PreparedRequest
+from service.http.routing import Router
 from service.routes._pages import store_of
 from service.store import Store
 from service.wire import umbridge_documents as documents
+from service.wire.context import Context
 from service.wire.umbridge import (
     UNREGISTERED,
     Call,
@@ -41,30 +42,10 @@ from service.wire.umbridge import (
     size,
 )
 
-router = APIRouter(prefix="/umbridge", tags=["UM-Bridge"])
-
 _NODE = 5_000
 """Nanoseconds that the interpreter takes for a node in one sweep."""
 
 Run = Callable[[Control | None], dict[str, Any]]
-
-
-class Info(BaseModel):
-    """The models."""
-
-    protocolVersion: float = Field(1.0, description="Of UM-Bridge.")
-    models: list[str]
-
-
-@router.get("/Info", summary="The models", responses=responses(503))
-async def info(request: Request) -> Info:
-    """Every registered graph is a model, by its names or else its id.
-
-    The model `graph` takes its graph from `config`: `{"graph": …, "inputs": {…},
-    "shapes": {…}, "outputs": […]}`, where `inputs` fixes values of inputs and `shapes`
-    declares those that the graph leaves open.
-    """
-    return Info(protocolVersion=1.0, models=await run_in_threadpool(models, store_of(request)))
 
 
 def models(store: Store) -> list[str]:
@@ -205,46 +186,50 @@ def _supported(model: Model, feature: str) -> None:
         raise ProtocolError("UnsupportedFeature", f"this model has no {feature}")
 
 
-@dataclass(frozen=True)
-class Protocol:
+def _operation(
+    path: str,
+    summary: str,
+    prepare: Callable[[Call, Model], Run],
+    sweeps: int,
+    request: type[msgspec.Struct],
+    response: type[BaseModel],
+) -> Operation:
     """One endpoint of the protocol; `sweeps` is what it costs in forward runs."""
 
-    path: str
-    summary: str
-    prepare: Callable[[Call, Model], Run]
-    sweeps: int
-    request: type[msgspec.Struct]
-    response: type[BaseModel]
-    description: str = "UM-Bridge 1.0; errors are in that protocol's form."
-    examples: tuple[str, ...] = ()
-    refusal: type[BaseModel] = documents.UmbridgeRefusal
-
-    @property
-    def name(self) -> str:
-        """For the OpenAPI document."""
-        return self.path.strip("/").replace("/", "-")
-
-    def read(self, body: bytes, context: Context, may_block: bool = True, /) -> Work:
-        """Check the request, in the protocol's order: name, support, the rest."""
+    def parse(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
+        # In the protocol's order: name, support, the rest.
         call, model = read_call(body, context, may_block)
-        run = self.prepare(call, model)
+        run = prepare(call, model)
         known = model.cost
-        work = self.sweeps * (known.flops + _NODE * known.nodes)
-        context.limits.check("flops", work)
-        return Work(
-            Cost(work + 10_000, 22 * known.elements, known.nodes),
+        flops = sweeps * (known.flops + _NODE * known.nodes)
+        context.limits.check("flops", flops)
+        return PreparedRequest(
+            Cost(flops + 10_000, 22 * known.elements, known.nodes),
             lambda control: orjson.dumps(run(control)),
         )
 
-    def refuse(self, error: Exception) -> Answer:
-        """The protocol's own form of an error, for whatever went wrong."""
-        if isinstance(error, ProtocolError):
-            return _error(error.kind, error.message, error.status)
-        found = problem(error)
-        if found.status in (400, 404, 413, 415, 422):
-            return _error("InvalidInput", found.detail, 400)
-        kind = "".join(part.capitalize() for part in found.code.name.split("_"))
-        return _error(kind, found.detail, found.status)
+    return Operation(
+        path,
+        parse,
+        summary=summary,
+        description="UM-Bridge 1.0; errors are in that protocol's form.",
+        refuse=_refuse,
+        request=request,
+        response=response,
+        refusal=documents.UmbridgeRefusal,
+        name=path.strip("/").replace("/", "-"),
+    )
+
+
+def _refuse(error: Exception) -> Answer:
+    """The protocol's own form of an error, for whatever went wrong."""
+    if isinstance(error, ProtocolError):
+        return _error(error.kind, error.message, error.status)
+    refusal = problem(error)
+    if refusal.status in (400, 404, 413, 415, 422):
+        return _error("InvalidInput", refusal.detail, 400)
+    kind = "".join(part.capitalize() for part in refusal.code.name.split("_"))
+    return _error(kind, refusal.detail, refusal.status)
 
 
 def _error(kind: str, message: str, status: int) -> Answer:
@@ -252,8 +237,8 @@ def _error(kind: str, message: str, status: int) -> Answer:
     return Answer(body, "application/json", status)
 
 
-endpoints = (
-    Protocol(
+router = Router(
+    _operation(
         "/umbridge/ModelInfo",
         "What a model can do",
         _model_info,
@@ -261,7 +246,7 @@ endpoints = (
         documents.UmbridgeNameRequest,
         documents.UmbridgeModelInfo,
     ),
-    Protocol(
+    _operation(
         "/umbridge/InputSizes",
         "Lengths of the input vectors",
         _input_sizes,
@@ -269,7 +254,7 @@ endpoints = (
         documents.UmbridgeSizesRequest,
         documents.UmbridgeInputSizes,
     ),
-    Protocol(
+    _operation(
         "/umbridge/OutputSizes",
         "Lengths of the output vectors",
         _output_sizes,
@@ -277,7 +262,7 @@ endpoints = (
         documents.UmbridgeSizesRequest,
         documents.UmbridgeOutputSizes,
     ),
-    Protocol(
+    _operation(
         "/umbridge/Evaluate",
         "The output vectors",
         _evaluate,
@@ -285,7 +270,7 @@ endpoints = (
         documents.UmbridgeEvaluateRequest,
         documents.UmbridgeOutputs,
     ),
-    Protocol(
+    _operation(
         "/umbridge/Gradient",
         "`sens` times the Jacobian",
         _gradient,
@@ -293,7 +278,7 @@ endpoints = (
         documents.UmbridgeGradientRequest,
         documents.UmbridgeOutput,
     ),
-    Protocol(
+    _operation(
         "/umbridge/ApplyJacobian",
         "The Jacobian times `vec`",
         _apply_jacobian,
@@ -301,7 +286,7 @@ endpoints = (
         documents.UmbridgeApplyJacobianRequest,
         documents.UmbridgeOutput,
     ),
-    Protocol(
+    _operation(
         "/umbridge/ApplyHessian",
         "The Hessian of `sens` times the output, times `vec`",
         _apply_hessian,
@@ -309,4 +294,26 @@ endpoints = (
         documents.UmbridgeApplyHessianRequest,
         documents.UmbridgeOutput,
     ),
+    access="compute",
+    offers=None,
+    prefix="/umbridge",
+    tags=["UM-Bridge"],
 )
+
+
+class Info(BaseModel):
+    """The models."""
+
+    protocolVersion: float = Field(1.0, description="Of UM-Bridge.")
+    models: list[str]
+
+
+@router.get("/Info", summary="The models", responses=responses(503))
+async def info(request: Request) -> Info:
+    """Every registered graph is a model, by its names or else its id.
+
+    The model `graph` takes its graph from `config`: `{"graph": …, "inputs": {…},
+    "shapes": {…}, "outputs": […]}`, where `inputs` fixes values of inputs and `shapes`
+    declares those that the graph leaves open.
+    """
+    return Info(protocolVersion=1.0, models=await run_in_threadpool(models, store_of(request)))

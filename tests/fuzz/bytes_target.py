@@ -15,7 +15,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["service.wire", "service.engine", "service.routes"]):
-    from service.app import compute_endpoints
+    from service.app import operations
     from service.engine.control import Limits
     from service.engine.errors import EngineError
     from service.engine.expression import parse_expression
@@ -37,7 +37,7 @@ def counted() -> None:
         print(f"\nMEMORY {pages * 4096}", file=sys.stderr, flush=True)
 
 
-ENDPOINTS = [endpoint for _, endpoint in sorted(compute_endpoints().items())]
+OPERATIONS = [operation for _, operation in sorted(operations().items())]
 CONTEXT = Context(limits=LIMITS)
 
 
@@ -46,9 +46,9 @@ def request(data: bytes) -> None:
     counted()
     if not data:
         return
-    endpoint = ENDPOINTS[data[0] % len(ENDPOINTS)]
+    operation = OPERATIONS[data[0] % len(OPERATIONS)]
     try:
-        endpoint.read(data[1:], CONTEXT, True)
+        operation.parse(data[1:], CONTEXT, True)
     except Exception as error:
         if problem(error).status >= 500:
             raise
@@ -74,7 +74,7 @@ def seeds(folder: Path, what: str) -> None:
         body = file.read_bytes()
         if what == "requests":
             compact = json.dumps(json.loads(body), separators=(",", ":")).encode()
-            (folder / file.stem).write_bytes(bytes([number % len(ENDPOINTS)]) + compact)
+            (folder / file.stem).write_bytes(bytes([number % len(OPERATIONS)]) + compact)
         else:
             graph = json.loads(body).get("graph")
             if isinstance(graph, dict) and "expression" in graph:

@@ -11,7 +11,7 @@ from service.grading.formats import FORMATS
 from service.grading.mistakes import TEXTS
 from service.grading.task import Verdict
 from service.grading.tolerance import METRICS
-from service.routes.grade import ENDPOINT
+from service.routes.grade import Grading
 from service.wire.context import Context
 from service.wire.grading import GradeResponse, TaskModel
 from tests.serving import ROOT
@@ -22,7 +22,7 @@ GUIDE = (FOLDER / "README.md").read_text("utf-8")
 
 def test_the_example_gives_its_answer() -> None:
     body = (FOLDER / "sign.request.json").read_bytes()
-    answer = json.loads(ENDPOINT.read(body, Context(), True).run(None))
+    answer = json.loads(Grading().parse(body, Context(), True).execute(None))
     assert answer == json.loads((FOLDER / "sign.response.json").read_text("utf-8"))
     GradeResponse.model_validate(answer)
 

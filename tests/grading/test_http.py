@@ -13,8 +13,9 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
-from service.app import Service, create_app
+from service.app import create_app
 from service.grading.formats import FORMATS
+from service.http.application import Application
 from service.settings import ApiKey, Settings
 
 TASK: dict[str, Any] = {
@@ -26,7 +27,7 @@ RIGHT = {"id": "ada", "gradients": {"q": -4, "x": -4, "y": -4, "z": 3}}
 WRONG = {"id": "bob", "gradients": {"q": 4, "x": 4, "y": 4, "z": 3}}
 
 
-def call(app: Service, *requests: tuple[str, str, Any], **headers: str) -> list[httpx.Response]:
+def call(app: Application, *requests: tuple[str, str, Any], **headers: str) -> list[httpx.Response]:
     """The answers to (method, path, body) in order, without a network."""
 
     async def run() -> list[httpx.Response]:
@@ -43,15 +44,15 @@ def call(app: Service, *requests: tuple[str, str, Any], **headers: str) -> list[
 
 
 @pytest.fixture(scope="module")
-def app() -> Service:
+def app() -> Application:
     return create_app(Settings(database_url="sqlite://"))
 
 
-def post(app: Service, path: str, body: Any) -> httpx.Response:
+def post(app: Application, path: str, body: Any) -> httpx.Response:
     return call(app, ("POST", path, body))[0]
 
 
-def test_a_submission_is_graded(app: Service) -> None:
+def test_a_submission_is_graded(app: Application) -> None:
     answer = post(app, "/v1/grade", {**TASK, "submission": WRONG})
     assert answer.status_code == 200
     document = answer.json()
@@ -67,13 +68,13 @@ def test_a_submission_is_graded(app: Service) -> None:
     Draft202012Validator(FORMATS["native"].schema()).validate(document)
 
 
-def test_the_same_request_gives_the_same_bytes(app: Service) -> None:
+def test_the_same_request_gives_the_same_bytes(app: Application) -> None:
     body = {**TASK, "submission": WRONG}
     fresh = create_app(Settings(database_url="sqlite://"))
     assert len({post(one, "/v1/grade", body).content for one in (app, app, fresh)}) == 1
 
 
-def test_nan_as_students_tools_write_it_is_the_students_and_graded(app: Service) -> None:
+def test_nan_as_students_tools_write_it_is_the_students_and_graded(app: Application) -> None:
     body = json.dumps({**TASK, "submission": {"gradients": {"x": float("nan"), "z": 3}}})
     assert "NaN" in body
     answer = post(app, "/v1/grade", body.encode())
@@ -83,7 +84,7 @@ def test_nan_as_students_tools_write_it_is_the_students_and_graded(app: Service)
     assert verdicts["z"] == "correct"
 
 
-def test_lists_nested_without_end_are_the_students_and_graded(app: Service) -> None:
+def test_lists_nested_without_end_are_the_students_and_graded(app: Application) -> None:
     deep = "[" * 50_000 + "]" * 50_000
     given = json.dumps({**TASK, "submission": {"gradients": {"z": 3, "x": "DEEP"}}})
     answer = post(app, "/v1/grade", given.replace('"DEEP"', deep).encode())
@@ -111,7 +112,7 @@ def test_lists_nested_without_end_are_the_students_and_graded(app: Service) -> N
     ],
 )
 def test_an_authors_mistake_is_refused_with_its_place(
-    app: Service, change: dict[str, Any], code: str | None, pointer: str | None
+    app: Application, change: dict[str, Any], code: str | None, pointer: str | None
 ) -> None:
     answer = post(app, "/v1/grade", {**TASK, **change, "submission": RIGHT})
     assert answer.status_code == 422, answer.text
@@ -123,7 +124,7 @@ def test_an_authors_mistake_is_refused_with_its_place(
         assert errors[0]["pointer"] == pointer
 
 
-def test_inputs_are_drawn_as_documented(app: Service) -> None:
+def test_inputs_are_drawn_as_documented(app: Application) -> None:
     import numpy as np
 
     task = {
@@ -135,7 +136,7 @@ def test_inputs_are_drawn_as_documented(app: Service) -> None:
     assert answer.json()["score"] == 1.0
 
 
-def test_class_labels_are_no_default_part_of_the_rubric(app: Service) -> None:
+def test_class_labels_are_no_default_part_of_the_rubric(app: Application) -> None:
     task = {
         "graph": {"expression": "f = cross_entropy(s, labels)"},
         "inputs": {"s": [[1, 2], [3, 4]], "labels": [0, 1]},
@@ -144,7 +145,7 @@ def test_class_labels_are_no_default_part_of_the_rubric(app: Service) -> None:
     assert answer.json()["max_score"] == 1.0
 
 
-def test_tasks_by_id_hide_graph_and_rubric(app: Service) -> None:
+def test_tasks_by_id_hide_graph_and_rubric(app: Application) -> None:
     made, graded, missing, meddled = call(
         app,
         ("PUT", "/v1/tasks/circuit", {**TASK, "reveal": "verdict"}),
@@ -161,7 +162,9 @@ def test_tasks_by_id_hide_graph_and_rubric(app: Service) -> None:
     assert meddled.status_code == 422
 
 
-def test_a_request_may_ask_for_less_than_the_task_reveals_and_not_for_more(app: Service) -> None:
+def test_a_request_may_ask_for_less_than_the_task_reveals_and_not_for_more(
+    app: Application,
+) -> None:
     _, less, more = call(
         app,
         ("PUT", "/v1/tasks/quiet", {**TASK, "reveal": "verdict"}),
@@ -174,7 +177,7 @@ def test_a_request_may_ask_for_less_than_the_task_reveals_and_not_for_more(app: 
     assert "diagnoses" not in more.text
 
 
-def test_a_task_that_is_replaced_is_graded_anew(app: Service) -> None:
+def test_a_task_that_is_replaced_is_graded_anew(app: Application) -> None:
     other = {**TASK, "inputs": {"x": 1, "y": 1, "z": 1}}
     _, before, _, after = call(
         app,
@@ -217,13 +220,13 @@ def test_in_a_graders_format_any_refusal_is_a_failing_document(format: str) -> N
         Draft202012Validator(FORMATS[format].schema()).validate(json.loads(document))
 
 
-def test_an_unknown_format_is_refused_with_the_names_of_all(app: Service) -> None:
+def test_an_unknown_format_is_refused_with_the_names_of_all(app: Application) -> None:
     answer = post(app, "/v1/grade?format=canvas", {**TASK, "submission": RIGHT})
     assert answer.status_code == 422
     assert "gradescope" in answer.json()["detail"]
 
 
-def test_a_batch_is_a_line_for_each_in_order(app: Service) -> None:
+def test_a_batch_is_a_line_for_each_in_order(app: Application) -> None:
     submissions = [{**(RIGHT if n % 3 else WRONG), "id": f"s{n}"} for n in range(60)]
     answer = post(app, "/v1/grade/batch", {**TASK, "submissions": submissions})
     assert answer.status_code == 200
@@ -235,7 +238,7 @@ def test_a_batch_is_a_line_for_each_in_order(app: Service) -> None:
     assert answer.text.splitlines()[0] == single.text
 
 
-def test_in_a_batch_one_bad_submission_is_its_own_affair(app: Service) -> None:
+def test_in_a_batch_one_bad_submission_is_its_own_affair(app: Application) -> None:
     submissions = [RIGHT, None, {"gradients": {"x": [[1], 2]}}, "x", WRONG]
     answer = post(app, "/v1/grade/batch", {**TASK, "submissions": submissions})
     lines = [json.loads(line) for line in answer.text.splitlines()]
@@ -243,7 +246,7 @@ def test_in_a_batch_one_bad_submission_is_its_own_affair(app: Service) -> None:
     assert lines[1]["reason"]
 
 
-def test_a_batch_in_a_graders_format(app: Service) -> None:
+def test_a_batch_in_a_graders_format(app: Application) -> None:
     body = {**TASK, "submissions": [RIGHT, WRONG]}
     answer = post(app, "/v1/grade/batch?format=gradescope", body)
     for line in answer.text.splitlines():
@@ -260,14 +263,14 @@ def test_a_batch_in_a_graders_format(app: Service) -> None:
     ],
 )
 def test_a_batch_for_a_wrong_task_is_refused_as_a_whole(
-    app: Service, body: Any, status: int
+    app: Application, body: Any, status: int
 ) -> None:
     answer = post(app, "/v1/grade/batch", body)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_an_empty_batch_is_an_empty_answer(app: Service) -> None:
+def test_an_empty_batch_is_an_empty_answer(app: Application) -> None:
     answer = post(app, "/v1/grade/batch", {**TASK, "submissions": []})
     assert (answer.status_code, answer.text) == (200, "")
 
@@ -289,7 +292,7 @@ def test_a_students_key_may_grade_and_not_compute() -> None:
     assert tasks.status_code == 403
 
 
-def test_with_the_task_in_the_query_the_body_is_the_submission_alone(app: Service) -> None:
+def test_with_the_task_in_the_query_the_body_is_the_submission_alone(app: Application) -> None:
     _, right, broken, other = call(
         app,
         ("PUT", "/v1/tasks/alone", TASK),
@@ -304,7 +307,7 @@ def test_with_the_task_in_the_query_the_body_is_the_submission_alone(app: Servic
 
 
 @pytest.mark.parametrize("nan", ["0", "NaN"])
-def test_a_task_that_is_there_twice_is_refused(app: Service, nan: str) -> None:
+def test_a_task_that_is_there_twice_is_refused(app: Application, nan: str) -> None:
     body = f'{{"task": "hard", "submission": {{"values": {nan}}}, "task": "easy"}}'
     answer = post(app, "/v1/grade", body.encode())
     assert answer.status_code == 400

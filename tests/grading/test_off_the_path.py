@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.app import compute_endpoints, make_context
+from service.app import make_context, operations
 from service.settings import Settings
 
 GRAPHS = (
@@ -25,11 +25,9 @@ def graded(text: str, gradients: dict[str, Any]) -> dict[str, Any]:
         "submission": {"gradients": gradients},
         "reveal": "full",
     }
-    endpoint = compute_endpoints()["/v1/grade"]
+    operation = operations()["/v1/grade"]
     context = make_context(Settings())
-    answer: dict[str, Any] = json.loads(
-        endpoint.read(json.dumps(body).encode(), context, True).run(None)
-    )
+    answer: dict[str, Any] = json.loads(operation.compute(json.dumps(body).encode(), context))
     return answer
 
 

@@ -1,55 +1,47 @@
-"""Endpoints whose cost and behaviour a test chooses."""
+"""Operations whose cost and behaviour a test chooses."""
 
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
+from service.app import answer_problem
+from service.codes import Refusal
 from service.engine.control import Control
-from service.http.endpoint import Answer
-from service.http.front import Front
-from service.routes._endpoint import WouldBlock
+from service.engine.errors import EngineError
+from service.http.application import Application
+from service.http.operation import Operation
+from service.http.prepared import Answer, Cost, PreparedRequest
+from service.http.routing import Router
 from service.settings import Settings
-
-
-@dataclass
-class FakeCost:
-    flops: int = 1
-    nodes: int = 3
-    output_bytes: int = 10
+from service.wire.context import Context, WouldBlock
 
 
 @dataclass
 class FakeWork:
-    cost: FakeCost
-    run: Callable[[Control | None], bytes | Answer]
+    """Parses {"flops": …, "sleep": …, "raise": …, "block": …} and notes what was done."""
 
-
-@dataclass
-class FakeEndpoint:
-    """Reads {"flops": …, "sleep": …, "raise": …, "block": …} and notes what was done."""
-
-    path: str = "/v1/fake"
     errors: dict[str, Exception] = field(default_factory=dict)
     threads: list[str] = field(default_factory=list)
     cancelled: int = 0
     blocked: int = 0
 
-    def read(self, body: bytes, context: Any, may_block: bool) -> FakeWork:
+    def parse(self, body: bytes, context: Any, may_block: bool = True, /) -> PreparedRequest:
         asked = json.loads(body)
         if asked.get("block") and not may_block:
             self.blocked += 1
             raise WouldBlock
         if "raise" in asked:
             raise self.errors[asked["raise"]]
-        return FakeWork(FakeCost(asked.get("flops", 1)), lambda control: self.run(asked, control))
+        cost = Cost(asked.get("flops", 1), 10, 3)
+        return PreparedRequest(cost, lambda control: self.execute(asked, control))
 
-    def run(self, asked: dict[str, Any], control: Control | None) -> bytes | Answer:
-        import threading
-
+    def execute(self, asked: dict[str, Any], control: Control | None) -> bytes | Answer:
         self.threads.append(threading.current_thread().name)
         end = time.monotonic() + asked.get("sleep", 0)
         while time.monotonic() < end:
@@ -65,10 +57,22 @@ class FakeEndpoint:
         return b'{"done":true}'
 
 
-async def no_api(scope: Any, receive: Any, send: Any) -> None:
-    raise KeyError("the words of a client")
+def app_of(work: FakeWork, *, access: Any = "compute", **settings: Any) -> Application:
+    """An application with one operation, `/v1/fake`; /broken raises."""
+    operation = Operation("/v1/fake", work.parse, summary="", description="")
+    return app_with(operation, access=access, **settings)
 
 
-def front_of(endpoint: FakeEndpoint, **settings: Any) -> Front:
-    """A front with this endpoint and nothing behind it."""
-    return Front(no_api, [endpoint], Settings(**settings), methods_of=lambda path: ())
+def app_with(operation: Operation, *, access: Any = "compute", **settings: Any) -> Application:
+    """An application with this operation; /broken raises."""
+    app = Application(Settings(**settings), Context())
+    app.include_router(Router(operation, access=access))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise KeyError("the words of a client")
+
+    for kind in (EngineError, Refusal, HTTPException, Exception):
+        app.add_exception_handler(kind, answer_problem)
+    app.open_shortcut()
+    return app

@@ -18,7 +18,7 @@ class Caller:
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("database_url", SecretStr("sqlite://"))
         self.app = create_app(Settings(**settings))
-        self.store = self.app.api.state.store
+        self.store = self.app.state.store
 
     def __call__(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def send() -> httpx.Response:

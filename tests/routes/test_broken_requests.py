@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.app import Service, create_app
+from service.app import create_app
 from service.codes import CODES
 from service.errors import Problem, problem
-from service.routes._endpoint import Context, Endpoint
-from service.routes.compute import endpoints
+from service.http.application import Application
+from service.http.operation import Operation
+from service.routes.compute import router
 from service.settings import Settings
+from service.wire.context import Context
 
 X: dict[str, Any] = {"id": "x", "op": "input", "value": 2}
 Y: dict[str, Any] = {"id": "y", "op": "input", "value": 3}
@@ -295,14 +297,14 @@ BROKEN: list[tuple[str, Any, int, str, str | None]] = [
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     folder = tmp_path_factory.mktemp("store")
     app = create_app(Settings.model_validate({"database_url": f"sqlite:///{folder}/graphs.db"}))
     yield app
     app.close()
 
 
-def post(service: Service, path: str, body: bytes) -> httpx.Response:
+def post(service: Application, path: str, body: bytes) -> httpx.Response:
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(service)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
@@ -317,7 +319,7 @@ def post(service: Service, path: str, body: bytes) -> httpx.Response:
     [pytest.param(*case[1:], id=case[0]) for case in BROKEN],
 )
 def test_a_broken_request_gets_its_documented_status_and_code(
-    service: Service, body: Any, status: int, code: str, pointer: str | None
+    service: Application, body: Any, status: int, code: str, pointer: str | None
 ) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = post(service, "/v1/gradient", raw)
@@ -337,7 +339,7 @@ def test_there_are_at_least_forty_of_them() -> None:
     assert len({case[0] for case in BROKEN}) == len(BROKEN) >= 40
 
 
-def test_all_faults_of_a_graph_are_listed_in_one_answer(service: Service) -> None:
+def test_all_faults_of_a_graph_are_listed_in_one_answer(service: Application) -> None:
     body = nodes(
         X,
         node("sigmod", "x", id="a"),
@@ -374,7 +376,7 @@ def test_all_faults_of_a_graph_are_listed_in_one_answer(service: Service) -> Non
         ({"graph": {"nodes": [X], "outptu": "x"}}, "did you mean 'output'?"),
     ],
 )
-def test_what_is_misspelt_gets_a_suggestion(service: Service, body: Any, hint: str) -> None:
+def test_what_is_misspelt_gets_a_suggestion(service: Application, body: Any, hint: str) -> None:
     problem = post(service, "/v1/gradient", json.dumps(body).encode()).json()
     assert problem["errors"][0]["hint"] == hint
 
@@ -404,35 +406,35 @@ def test_no_body_makes_the_service_fail(body: bytes, cuts: list[tuple[float, int
     for where, length, fragment in cuts:
         at = int(where * len(body))
         body = body[:at] + fragment + body[at + length :]
-    for endpoint in endpoints:
-        refused = refusal(endpoint, body)
+    for operation in router.operations:
+        refused = refusal(operation, body)
         if refused is not None:
             assert refused.status < 500
             assert len(refused.body()) < 10_000
 
 
-def refusal(endpoint: Endpoint, body: bytes) -> Problem | None:
-    """The problem that an endpoint answers a body with, if it does."""
+def refusal(operation: Operation, body: bytes) -> Problem | None:
+    """The problem that an operation answers a body with, if it does."""
     try:
-        json.loads(endpoint.answer(body, Context()))
+        json.loads(operation.compute(body, Context()))
     except Exception as error:
         return problem(error)
     return None
 
 
-def test_a_flood_of_faults_is_answered_quickly_and_shortly(service: Service) -> None:
+def test_a_flood_of_faults_is_answered_quickly_and_shortly(service: Application) -> None:
     flood = [node("addd", "nope", 1, id=f"n{i}", axxis=1) for i in range(5_000)]
     answer = post(service, "/v1/gradient", json.dumps(nodes(*flood)).encode())
     assert answer.status_code == 422
     assert len(answer.content) < 30_000
 
 
-def test_where_the_json_breaks_is_told_by_line_and_column(service: Service) -> None:
+def test_where_the_json_breaks_is_told_by_line_and_column(service: Application) -> None:
     problem = post(service, "/v1/gradient", b'{\n  "graph": nope\n}').json()
     assert (problem["line"], problem["column"]) == (2, 12)
 
 
-def test_which_limit_was_passed_is_told(service: Service) -> None:
+def test_which_limit_was_passed_is_told(service: Application) -> None:
     body = nodes(X, node("broadcast_to", "x", shape=[10**6, 10**6]))
     problem = post(service, "/v1/forward", json.dumps(body).encode()).json()
     assert problem["limit"] in {"elements_per_tensor", "elements_total"}

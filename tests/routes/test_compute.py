@@ -1,4 +1,4 @@
-"""The compute endpoints: what the request's members do, costs, limits, the same bytes."""
+"""The compute operations: what the request's members do, costs, limits, the same bytes."""
 
 import gc
 import json
@@ -11,11 +11,11 @@ import pytest
 
 from service.engine.control import Control, Limits
 from service.engine.errors import Cancelled, GraphError, LimitExceeded
-from service.routes._endpoint import Context, WouldBlock
-from service.routes.compute import endpoints
+from service.routes.compute import router
+from service.wire.context import Context, WouldBlock
 from service.wire.tensors import as_array_object, read_tensor
 
-BY_NAME = {endpoint.name: endpoint for endpoint in endpoints}
+BY_NAME = {operation.name: operation for operation in router.operations}
 CIRCUIT = {
     "nodes": [
         {"id": "x", "op": "input", "value": -2},
@@ -31,7 +31,7 @@ VECTOR = {"expression": "sum(w * x)"}
 
 def ask(name: str, graph: Any = CIRCUIT, context: Context | None = None, **members: Any) -> Any:
     body = json.dumps({"graph": graph} | members).encode()
-    return json.loads(BY_NAME[name].answer(body, context or Context()))
+    return json.loads(BY_NAME[name].compute(body, context or Context()))
 
 
 def faults(name: str, graph: Any = CIRCUIT, **members: Any) -> list[tuple[str, str | None]]:
@@ -42,7 +42,7 @@ def faults(name: str, graph: Any = CIRCUIT, **members: Any) -> list[tuple[str, s
 
 def test_the_contract_is_answered_to_the_byte() -> None:
     body = json.dumps({"graph": CIRCUIT, "inputs": {"z": -4}}).encode()
-    assert BY_NAME["gradient"].answer(body, Context()) == (
+    assert BY_NAME["gradient"].compute(body, Context()) == (
         b'{"output":"f","value":-12.0,"gradients":{"x":-4.0,"y":-4.0,"z":3.0},'
         b'"values":{"x":-2.0,"y":5.0,"z":-4.0,"q":3.0,"f":-12.0}}'
     )
@@ -52,9 +52,9 @@ def test_the_same_request_gives_the_same_bytes() -> None:
     context = Context()
     for name, more in (("gradient", {}), ("hessian", {}), ("analyze", {}), ("forward", {})):
         body = json.dumps({"graph": CIRCUIT, "inputs": {"z": 0.1}} | more).encode()
-        first = BY_NAME[name].answer(body, context)
-        assert BY_NAME[name].answer(body, context) == first
-        assert BY_NAME[name].answer(body, Context()) == first
+        first = BY_NAME[name].compute(body, context)
+        assert BY_NAME[name].compute(body, context) == first
+        assert BY_NAME[name].compute(body, Context()) == first
 
 
 def test_inputs_override_the_values_of_nodes() -> None:
@@ -233,14 +233,14 @@ def test_faults_point_at_the_member_that_was_sent(
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_every_endpoint_answers_the_examples_it_names(name: str) -> None:
+def test_every_operation_answers_the_examples_it_names(name: str) -> None:
     assert BY_NAME[name].examples
 
 
 def test_the_cost_is_known_before_the_work_and_grows_with_it() -> None:
     def cost(name: str, graph: Any, **members: Any) -> int:
         body = json.dumps({"graph": graph} | members).encode()
-        return BY_NAME[name].read(body, Context(), True).cost.flops
+        return BY_NAME[name].parse(body, Context(), True).cost.flops
 
     small = cost("gradient", CIRCUIT, inputs={"z": 1})
     assert small < 10_000
@@ -277,18 +277,18 @@ def test_more_than_a_limit_is_refused_before_it_is_computed(
 def test_work_that_nobody_waits_for_stops() -> None:
     nodes: list[dict[str, Any]] = [{"id": "n0", "op": "input", "value": 1}]
     nodes += [{"id": f"n{i}", "op": "add", "inputs": [f"n{i - 1}", "n0"]} for i in range(1, 100)]
-    work = BY_NAME["gradient"].read(
+    work = BY_NAME["gradient"].parse(
         json.dumps({"graph": {"nodes": nodes}}).encode(), Context(), True
     )
     control = Control()
     control.cancel()
     with pytest.raises(Cancelled):
-        work.run(control)
+        work.execute(control)
 
 
 def test_a_request_that_has_to_be_explained_is_not_explained_on_the_loop() -> None:
     with pytest.raises(WouldBlock):
-        BY_NAME["gradient"].read(b'{"graph": {"nodes": [{}]}}', Context(), False)
+        BY_NAME["gradient"].parse(b'{"graph": {"nodes": [{}]}}', Context(), False)
 
 
 @pytest.mark.parametrize("shape", ["chain", "fan-out"])

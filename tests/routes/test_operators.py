@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from service.engine.operators import REGISTRY
-from service.routes._endpoint import Context
-from service.routes.compute import endpoints
+from service.routes.compute import router
 from service.wire.catalogue import OperatorEntry, OperatorList, entry
+from service.wire.context import Context
 from tests.routes.calling import Caller
 
 NAMES = [operator.name for operator in REGISTRY if not operator.internal]
-FORWARD = next(endpoint for endpoint in endpoints if endpoint.name == "forward")
+FORWARD = next(operation for operation in router.operations if operation.name == "forward")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_the_example_of_an_operator_runs_as_shown(call: Caller, name: str) -> No
         return
     assert shown.example is not None
     request = json.dumps(shown.example.request).encode()
-    assert json.loads(FORWARD.answer(request, Context())) == shown.example.response
+    assert json.loads(FORWARD.compute(request, Context())) == shown.example.response
 
 
 def test_an_alias_leads_to_its_operator(call: Caller) -> None:

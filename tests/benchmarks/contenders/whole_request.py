@@ -28,17 +28,17 @@ if what in ("json", "size"):
     report(seconds=seconds, per_node=seconds / nodes, bytes=len(text))
     raise SystemExit
 
-from service.app import compute_endpoints, make_context  # noqa: E402
+from service.app import make_context, operations  # noqa: E402
 from service.engine.control import Control  # noqa: E402
 from service.settings import Settings  # noqa: E402
 
-endpoint = compute_endpoints()["/v1/gradient"]
+operation = operations()["/v1/gradient"]
 context = make_context(Settings(max_body_bytes=2**31, graph_cache_bytes=2**31))
 
 
 def ask(text: bytes) -> float:
     started = time.perf_counter()
-    endpoint.read(text, context).run(Control())
+    operation.compute(text, context, Control())
     return time.perf_counter() - started
 
 

@@ -7,87 +7,87 @@ import numpy as np
 import pytest
 
 from service.codes import Refusal
-from service.http.admission import Admission, Lane
+from service.http.pools import Pools, WorkerPool
 from service.settings import Settings
 
 
-async def settled(lane: Lane) -> None:
+async def settled(pool: WorkerPool) -> None:
     end = time.monotonic() + 5
-    while lane.running and time.monotonic() < end:
+    while pool.running and time.monotonic() < end:
         await asyncio.sleep(0.005)
-    assert lane.running == 0
+    assert pool.running == 0
 
 
 def test_a_full_queue_refuses_at_once() -> None:
     async def scenario() -> None:
-        lane = Lane("t", threads=1, queue=2, retry_after=3)
+        pool = WorkerPool("t", threads=1, queue=2, retry_after=3)
         gate = Event()
-        futures = [lane.submit(gate.wait) for _ in range(3)]
-        assert (lane.running, lane.waiting) == (1, 2)
+        futures = [pool.submit(gate.wait) for _ in range(3)]
+        assert (pool.running, pool.waiting) == (1, 2)
         before = time.monotonic()
         with pytest.raises(Refusal) as raised:
-            lane.submit(gate.wait)
+            pool.submit(gate.wait)
         assert time.monotonic() - before < 0.05
         assert raised.value.code.name == "overloaded"
         assert dict(raised.value.headers) == {"retry-after": "3"}
-        assert lane.refused == 1
+        assert pool.refused == 1
         gate.set()
         assert all(await asyncio.gather(*futures))
-        await settled(lane)
-        assert await lane.submit(lambda: 7) == 7
-        lane.close()
+        await settled(pool)
+        assert await pool.submit(lambda: 7) == 7
+        pool.close()
 
     asyncio.run(scenario())
 
 
 def test_waiting_work_that_is_cancelled_never_runs_and_gives_its_place_back() -> None:
     async def scenario() -> None:
-        lane = Lane("t", threads=1, queue=1, retry_after=1)
+        pool = WorkerPool("t", threads=1, queue=1, retry_after=1)
         gate, ran = Event(), Event()
-        first = lane.submit(gate.wait)
-        second = lane.submit(ran.set)
+        first = pool.submit(gate.wait)
+        second = pool.submit(ran.set)
         second.cancel()
         await asyncio.sleep(0)
-        assert lane.waiting == 0
+        assert pool.waiting == 0
         gate.set()
         await first
-        await settled(lane)
+        await settled(pool)
         assert not ran.is_set()
-        lane.close()
+        pool.close()
 
     asyncio.run(scenario())
 
 
 def test_light_work_does_not_wait_behind_heavy_work() -> None:
     async def scenario() -> None:
-        admission = Admission(Settings(heavy_threads=1, light_threads=1))
+        pools = Pools(Settings(heavy_threads=1, light_threads=1))
         gate = Event()
-        heavy = [admission.heavy.submit(gate.wait) for _ in range(5)]
-        assert await asyncio.wait_for(admission.light.submit(lambda: 1), 2) == 1
+        heavy = [pools.heavy.submit(gate.wait) for _ in range(5)]
+        assert await asyncio.wait_for(pools.light.submit(lambda: 1), 2) == 1
         gate.set()
         await asyncio.gather(*heavy)
-        admission.close()
+        pools.close()
 
     asyncio.run(scenario())
 
 
 def test_nothing_that_numpy_warns_of_escapes_from_a_thread() -> None:
     async def scenario() -> None:
-        lane = Lane("t", threads=1, queue=1, retry_after=1)
+        pool = WorkerPool("t", threads=1, queue=1, retry_after=1)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            result = await lane.submit(lambda: np.log(np.zeros(3)) + np.exp(np.full(3, 1e4)))
+            result = await pool.submit(lambda: np.log(np.zeros(3)) + np.exp(np.full(3, 1e4)))
         assert np.isnan(result).all()
-        lane.close()
+        pool.close()
 
     asyncio.run(scenario())
 
 
 def test_held_bytes_are_bounded() -> None:
-    admission = Admission(Settings(max_pending_bytes=100))
-    admission.hold(60)
+    pools = Pools(Settings(max_pending_bytes=100))
+    pools.hold(60)
     with pytest.raises(Refusal):
-        admission.hold(60)
-    admission.release(60)
-    admission.hold(100)
-    admission.close()
+        pools.hold(60)
+    pools.release(60)
+    pools.hold(100)
+    pools.close()

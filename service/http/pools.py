@@ -1,6 +1,6 @@
-"""Where a request's work runs, and how much of it may wait.
+"""Worker pools: how many requests are computed at a time, and how many may wait.
 
-Two lanes of threads: light requests never wait behind heavy ones. Each lane has a bounded
+Two pools of threads: light requests never wait behind heavy ones. Each pool has a bounded
 queue; a request that would overfill it is refused at once with 503 and Retry-After. The
 bodies held in memory at one time are bounded too.
 """
@@ -35,7 +35,7 @@ def _quiet() -> None:
     np.seterr(all="ignore")
 
 
-class Lane:
+class WorkerPool:
     """Some threads and a bounded queue before them."""
 
     def __init__(self, name: str, threads: int, queue: int, retry_after: int) -> None:
@@ -46,7 +46,7 @@ class Lane:
         self._retry_after = retry_after
         self._pending = 0
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(threads, f"{name}-lane", initializer=_quiet)
+        self._pool = ThreadPoolExecutor(threads, f"{name}-pool", initializer=_quiet)
 
     @property
     def running(self) -> int:
@@ -80,13 +80,13 @@ class Lane:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Admission:
-    """The two lanes, and the count of bytes held for requests."""
+class Pools:
+    """The two pools, and the count of bytes held for requests."""
 
     def __init__(self, settings: Settings) -> None:
         retry_after = settings.retry_after_seconds
-        self.light = Lane("light", settings.light_threads, settings.light_queue, retry_after)
-        self.heavy = Lane("heavy", settings.heavy_threads, settings.heavy_queue, retry_after)
+        self.light = WorkerPool("light", settings.light_threads, settings.light_queue, retry_after)
+        self.heavy = WorkerPool("heavy", settings.heavy_threads, settings.heavy_queue, retry_after)
         self.held_bytes = 0
         self._max_bytes = settings.max_pending_bytes
         self._retry_after = retry_after
@@ -102,6 +102,6 @@ class Admission:
         self.held_bytes -= count
 
     def close(self) -> None:
-        """End both lanes."""
+        """End both pools."""
         self.light.close()
         self.heavy.close()

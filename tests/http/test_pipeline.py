@@ -2,7 +2,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -11,28 +11,29 @@ import pytest
 
 from service.codes import Refusal
 from service.engine.errors import LimitExceeded
-from service.http.admission import overloaded
-from service.http.endpoint import Answer
-from service.http.front import Front
+from service.http.application import Application
+from service.http.operation import Handler, Operation
+from service.http.pools import overloaded
+from service.http.prepared import Answer
 from service.settings import ApiKey
-from tests.http.fakes import FakeEndpoint, front_of
+from tests.http.fakes import FakeWork, app_of, app_with
 
 Scenario = Callable[[httpx.AsyncClient], Awaitable[None]]
 
 
-def play(front: Front, scenario: Scenario) -> None:
+def play(app: Application, scenario: Scenario) -> None:
     async def run() -> None:
-        transport = httpx.ASGITransport(front)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             await asyncio.wait_for(scenario(client), 20)
-        front.close()
+        app.close()
 
     asyncio.run(run())
 
 
-def test_cheap_work_runs_on_the_loop_and_the_rest_in_its_lane() -> None:
-    endpoint = FakeEndpoint()
-    front = front_of(endpoint, inline_flops=100, light_flops=1000, light_body_bytes=20_000)
+def test_cheap_work_runs_on_the_loop_and_the_rest_in_its_pool() -> None:
+    work = FakeWork()
+    app = app_of(work, inline_flops=100, light_flops=1000, light_body_bytes=20_000)
 
     async def scenario(client: httpx.AsyncClient) -> None:
         padding = " " * 10_000
@@ -42,31 +43,31 @@ def test_cheap_work_runs_on_the_loop_and_the_rest_in_its_lane() -> None:
                 assert answer.json() == {"done": True}
         await client.post("/v1/fake", content="{}" + " " * 30_000)
 
-    play(front, scenario)
-    lanes = [name.partition("_")[0] for name in endpoint.threads]
-    assert lanes == [
+    play(app, scenario)
+    pools = [name.partition("_")[0] for name in work.threads]
+    assert pools == [
         "MainThread",
-        "light-lane",
-        "light-lane",
-        "light-lane",
-        "heavy-lane",
-        "heavy-lane",
-        "heavy-lane",
+        "light-pool",
+        "light-pool",
+        "light-pool",
+        "heavy-pool",
+        "heavy-pool",
+        "heavy-pool",
     ]
-    assert front.metrics.nodes == 21
-    assert front.metrics.inline == 1
+    assert app.metrics.nodes == 21
+    assert app.metrics.inline == 1
 
 
 def test_what_would_block_is_read_in_a_thread() -> None:
-    endpoint = FakeEndpoint()
+    work = FakeWork()
 
     async def scenario(client: httpx.AsyncClient) -> None:
         answer = await client.post("/v1/fake", json={"block": True})
         assert answer.status_code == 200
 
-    play(front_of(endpoint), scenario)
-    assert endpoint.blocked == 1
-    assert endpoint.threads[0].startswith("light-lane")
+    play(app_of(work), scenario)
+    assert work.blocked == 1
+    assert work.threads[0].startswith("light-pool")
 
 
 def test_answers_carry_the_request_id_and_security_headers() -> None:
@@ -84,12 +85,12 @@ def test_answers_carry_the_request_id_and_security_headers() -> None:
         )
         assert refused.json()["request_id"] == refused.headers["x-request-id"] == "q"
 
-    play(front_of(FakeEndpoint()), scenario)
+    play(app_of(FakeWork()), scenario)
 
 
 def test_refusals_are_problem_documents() -> None:
-    endpoint = FakeEndpoint(errors={"limit": LimitExceeded("nodes", 1, 2), "bug": KeyError("me")})
-    front = front_of(endpoint, max_body_bytes=1000)
+    work = FakeWork(errors={"limit": LimitExceeded("nodes", 1, 2), "bug": KeyError("me")})
+    app = app_of(work, max_body_bytes=1000)
 
     async def scenario(client: httpx.AsyncClient) -> None:
         async def chunks() -> Any:
@@ -108,19 +109,19 @@ def test_refusals_are_problem_documents() -> None:
             answer = await client.post("/v1/fake", **arguments)
             assert (answer.status_code, answer.json()["code"]) == (status, code)
             assert answer.headers["content-type"] == "application/problem+json"
-        behind = await client.get("/elsewhere")
+        behind = await client.get("/broken")
         assert behind.status_code == 500
         assert "words of a client" not in behind.text
 
-    play(front, scenario)
-    assert front.metrics.errors["body_too_large"] == 2
-    assert front.admission.held_bytes == 0
-    assert front.running == 0
+    play(app, scenario)
+    assert app.metrics.errors["body_too_large"] == 2
+    assert app.pools.held_bytes == 0
+    assert app.pipeline.running == 0
 
 
 def test_a_deadline_answers_504_and_stops_the_work() -> None:
-    endpoint = FakeEndpoint()
-    front = front_of(endpoint, deadline_seconds=0.1)
+    work = FakeWork()
+    app = app_of(work, deadline_seconds=0.1)
 
     async def scenario(client: httpx.AsyncClient) -> None:
         started = time.monotonic()
@@ -128,17 +129,17 @@ def test_a_deadline_answers_504_and_stops_the_work() -> None:
         assert time.monotonic() - started < 1
         assert answer.json()["code"] == "deadline_exceeded"
         for _ in range(100):
-            if front.admission.light.running == 0:
+            if app.pools.light.running == 0:
                 break
             await asyncio.sleep(0.01)
 
-    play(front, scenario)
-    assert endpoint.cancelled == 1
+    play(app, scenario)
+    assert work.cancelled == 1
 
 
 def test_a_client_that_hangs_up_stops_its_work() -> None:
-    endpoint = FakeEndpoint()
-    front = front_of(endpoint)
+    work = FakeWork()
+    app = app_of(work)
 
     async def run() -> None:
         messages: list[dict[str, Any]] = [
@@ -162,21 +163,21 @@ def test_a_client_that_hangs_up_stops_its_work() -> None:
             "query_string": b"",
             "headers": [],
         }
-        await asyncio.wait_for(front(scope, receive, send), 2)
+        await asyncio.wait_for(app(scope, receive, send), 2)
         assert sent == []
         for _ in range(100):
-            if endpoint.cancelled:
+            if work.cancelled:
                 break
             await asyncio.sleep(0.01)
-        front.close()
+        app.close()
 
     asyncio.run(run())
-    assert endpoint.cancelled == 1
-    assert front.metrics.hung_up == 1
+    assert work.cancelled == 1
+    assert app.metrics.hung_up == 1
 
 
 def test_a_body_that_does_not_arrive_is_given_up() -> None:
-    front = front_of(FakeEndpoint(), body_seconds=0.2)
+    app = app_of(FakeWork(), body_seconds=0.2)
 
     async def scenario(client: httpx.AsyncClient) -> None:
         async def slow() -> Any:
@@ -188,13 +189,13 @@ def test_a_body_that_does_not_arrive_is_given_up() -> None:
         assert (answer.status_code, answer.json()["code"]) == (408, "request_timeout")
         assert answer.headers["connection"] == "close"
 
-    play(front, scenario)
-    assert front.admission.held_bytes == 0
+    play(app, scenario)
+    assert app.pools.held_bytes == 0
 
 
 def test_overload_is_refused_at_once_while_light_work_goes_on() -> None:
-    endpoint = FakeEndpoint()
-    front = front_of(endpoint, heavy_threads=1, heavy_queue=1, light_flops=1000, inline_flops=1)
+    work = FakeWork()
+    app = app_of(work, heavy_threads=1, heavy_queue=1, light_flops=1000, inline_flops=1)
 
     async def scenario(client: httpx.AsyncClient) -> None:
         heavy = {"flops": 10**6, "sleep": 0.3}
@@ -208,12 +209,12 @@ def test_overload_is_refused_at_once_while_light_work_goes_on() -> None:
         refused = next(answer for answer in await answers if answer.status_code == 503)
         assert refused.headers["retry-after"] == "1"
 
-    play(front, scenario)
+    play(app, scenario)
 
 
 def test_with_keys_set_nothing_is_open_without_one() -> None:
     key = ApiKey(name="k", sha256=sha256(b"s").hexdigest(), scopes=("compute",))
-    front = front_of(FakeEndpoint(), api_keys=(key,))
+    app = app_of(FakeWork(), api_keys=(key,))
 
     async def scenario(client: httpx.AsyncClient) -> None:
         for method, path in [("POST", "/v1/fake"), ("GET", "/"), ("GET", "/docs")]:
@@ -222,10 +223,16 @@ def test_with_keys_set_nothing_is_open_without_one() -> None:
             assert answer.headers["www-authenticate"].startswith("Bearer")
         known = {"authorization": "Bearer s"}
         assert (await client.post("/v1/fake", json={}, headers=known)).status_code == 200
-        assert (await client.get("/metrics", headers=known)).status_code == 403
-        assert (await client.post("/v1/tasks", headers=known)).status_code == 403
+        assert (await client.get("/nowhere", headers=known)).status_code == 404
 
-    play(front, scenario)
+    async def forbidden(client: httpx.AsyncClient) -> None:
+        known = {"authorization": "Bearer s"}
+        for method in ("POST", "GET"):
+            answer = await client.request(method, "/v1/fake", headers=known)
+            assert answer.status_code == 403
+
+    play(app, scenario)
+    play(app_of(FakeWork(), access="admin", api_keys=(key,)), forbidden)
 
 
 def test_cors_is_off_unless_set() -> None:
@@ -246,24 +253,29 @@ def test_cors_is_off_unless_set() -> None:
         other = await client.post("/v1/fake", json={}, headers={"origin": "https://b.example"})
         assert "access-control-allow-origin" not in other.headers
 
-    play(front_of(FakeEndpoint()), off)
-    play(front_of(FakeEndpoint(), cors_origins=("https://a.example",)), on)
+    play(app_of(FakeWork()), off)
+    play(app_of(FakeWork(), cors_origins=("https://a.example",)), on)
 
 
-def test_an_endpoint_may_answer_in_its_own_way() -> None:
-    class Grader(FakeEndpoint):
-        scope = "grade"
-        media = ("application/json", "image/svg+xml")
+def test_an_operation_may_answer_in_its_own_way() -> None:
+    def refuse(error: Exception) -> Answer | None:
+        if isinstance(error, Refusal):
+            return Answer(b'{"score":null}', status=503)
+        return Answer(b'{"score":0}', status=200) if isinstance(error, LimitExceeded) else None
 
-        def refuse(self, error: Exception) -> Answer | None:
-            if isinstance(error, Refusal):
-                return Answer(b'{"score":null}', status=503)
-            return Answer(b'{"score":0}', status=200) if isinstance(error, LimitExceeded) else None
+    def handler_for(scope: Mapping[str, Any]) -> Handler:
+        bad = FakeWork(errors={"x": KeyError("bad")})
+        return Handler((bad if scope["query_string"] == b"bad" else work).parse, refuse)
 
-        def for_query(self, query: str) -> "Grader":
-            return Grader(errors={"x": KeyError(query)} if query == "bad" else self.errors)
-
-    endpoint = Grader(errors={"x": LimitExceeded("nodes", 1, 2), "busy": overloaded(1)})
+    work = FakeWork(errors={"x": LimitExceeded("nodes", 1, 2), "busy": overloaded(1)})
+    operation = Operation(
+        "/v1/fake",
+        work.parse,
+        summary="",
+        description="",
+        media=("application/json", "image/svg+xml"),
+        handler_for=handler_for,
+    )
 
     async def scenario(client: httpx.AsyncClient) -> None:
         answer = await client.post("/v1/fake", json={"svg": True})
@@ -276,30 +288,30 @@ def test_an_endpoint_may_answer_in_its_own_way() -> None:
         assert (answer.status_code, answer.json()) == (503, {"score": None})
         assert answer.headers["retry-after"] == "1"
 
-    play(front_of(endpoint), scenario)
+    play(app_with(operation), scenario)
 
 
 def test_draining_asks_clients_to_close() -> None:
-    front = front_of(FakeEndpoint())
-    front.state.draining = True
+    app = app_of(FakeWork())
+    app.pipeline.state.draining = True
 
     async def scenario(client: httpx.AsyncClient) -> None:
         assert (await client.post("/v1/fake", json={})).headers["connection"] == "close"
 
-    play(front, scenario)
+    play(app, scenario)
 
 
 def test_the_log_has_no_content(capfd: pytest.CaptureFixture[str]) -> None:
-    front = front_of(FakeEndpoint(errors={"x": KeyError("secret")}), access_log="all")
+    app = app_of(FakeWork(errors={"x": KeyError("secret")}), access_log="all")
 
     async def scenario(client: httpx.AsyncClient) -> None:
         await client.post("/v1/fake?secret", json={"note": "secret"})
         await client.post("/v1/fake", json={"raise": "x", "note": "secret"})
         await client.get("/secret")
 
-    play(front, scenario)
+    play(app, scenario)
     written = capfd.readouterr().err
     lines = [json.loads(text) for text in written.splitlines() if text.startswith("{")]
-    assert [line["status"] for line in lines if line["event"] == "request"] == [200, 500, 500]
+    assert [line["status"] for line in lines if line["event"] == "request"] == [200, 500, 404]
     assert lines[0]["path"] == "/v1/fake"
     assert "secret" not in written

@@ -1,0 +1,123 @@
+"""A FastAPI application whose requests go through the pipeline.
+
+It is used as any FastAPI: served, tested, mounted in another application, given further
+routers, middleware and dependency overrides. What is done for all requests together (looking
+after slow bodies, writing the log, publishing the metrics) begins with the first request, for
+an application that is mounted has no lifespan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.engine.memory import give_back_freed_memory
+from service.http import telemetry
+from service.http.asgi import Receive, Scope, Send
+from service.http.execution import Execution
+from service.http.metrics import Metrics
+from service.http.pipeline import Pipeline
+from service.http.pools import Pools, WorkerPool
+from service.http.routing import RouteTable
+from service.http.state import State
+from service.settings import Settings
+from service.wire.context import Context
+
+TICK_SECONDS = 0.5
+MEMORY_SECONDS = 10.0
+"""How long freed memory is kept for the requests to come."""
+
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
+
+
+class Application(FastAPI):
+    """FastAPI, with the pipeline around it."""
+
+    def __init__(self, settings: Settings, context: Context, **options: Any) -> None:
+        options.setdefault("telemetry", None if settings.telemetry else _NO_TELEMETRY)
+        super().__init__(redirect_slashes=False, **options)
+        self.settings = settings
+        self.pools = Pools(settings)
+        self.metrics = Metrics(settings.state_dir)
+        self.execution = Execution(settings, self.pools, self.metrics, context)
+        self.pipeline = Pipeline(
+            super().__call__,
+            RouteTable(self),
+            settings,
+            execution=self.execution,
+            pools=self.pools,
+            metrics=self.metrics,
+            state=State(),
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tick_handle: asyncio.TimerHandle | None = None
+        self._memory_given_back = 0.0
+        state = self.state
+        state.settings, state.context, state.metrics = settings, context, self.metrics
+        state.pools = self.pools
+        state.execution, state.pipeline, state.state = (
+            self.execution,
+            self.pipeline,
+            self.pipeline.state,
+        )
+        _register_gauges(self.metrics, self.pipeline, self.pools)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if asyncio.get_running_loop() is not self._loop:
+                self.start()
+            await self.pipeline(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def open_shortcut(self) -> None:
+        """Let the operations that need nothing of FastAPI be executed without it."""
+        self.pipeline.shortcut = self.pipeline.routes.shortcut()
+
+    def start(self) -> None:
+        """Begin with what is done for all requests together, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        if self.user_middleware or (self.settings.telemetry and telemetry.collected()):
+            self.pipeline.shortcut = {}
+        self._tick()
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self.pipeline.bodies.sweep(now)
+        self.pipeline.log.flush()
+        self.metrics.publish()
+        if now - self._memory_given_back > MEMORY_SECONDS:
+            self._memory_given_back = now
+            give_back_freed_memory()
+        self._tick_handle = loop.call_later(TICK_SECONDS, self._tick)
+
+    def close(self) -> None:
+        """End the threads, and write what is still to be written."""
+        if self._tick_handle is not None:
+            self._tick_handle.cancel()
+        self.pipeline.log.flush()
+        self.metrics.publish()
+        self.pools.close()
+
+
+def _register_gauges(metrics: Metrics, pipeline: Pipeline, pools: Pools) -> None:
+    metrics.gauge("requests_running", "Requests being answered.", lambda: pipeline.running)
+    metrics.gauge("pending_bytes", "Bytes of bodies held in memory.", lambda: pools.held_bytes)
+    for pool in (pools.light, pools.heavy):
+        _register_pool(metrics, pool)
+
+
+def _register_pool(metrics: Metrics, pool: WorkerPool) -> None:
+    metrics.gauge("lane_running", "Requests being computed.", lambda: pool.running, lane=pool.name)
+    metrics.gauge(
+        "lane_waiting", "Requests waiting for a thread.", lambda: pool.waiting, lane=pool.name
+    )
+    metrics.counter(
+        "lane_refused",
+        "Requests refused as the queue was full.",
+        lambda: pool.refused,
+        lane=pool.name,
+    )
