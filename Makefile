@@ -27,9 +27,10 @@ $(VENV)/.core: requirements-build.txt requirements.txt pyproject.toml | $(BIN)/p
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.core
+$(VENV)/.dev: requirements-dev.txt clients/python/pyproject.toml $(VENV)/.core
 	@echo "setting up the tools for the tests in $(VENV) (once)"
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes -r requirements-dev.txt
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable clients/python
 	@touch $@
 
 setup: $(VENV)/.dev ## set up .venv with everything that the tests need
@@ -71,7 +72,7 @@ $(ORACLES)/.ready: pyproject.toml requirements-dev.txt
 	@[ -x $(ORACLES)/bin/python ] || scripts/venv.sh $(ORACLES)
 	@$(ORACLES)/bin/python $(PIP_INSTALL) --require-hashes -r requirements-dev.txt
 	@$(ORACLES)/bin/python $(PIP_INSTALL) torch==2.13.0
-	@$(ORACLES)/bin/python $(PIP_INSTALL) --editable '.[oracles]'
+	@$(ORACLES)/bin/python $(PIP_INSTALL) --editable '.[oracles]' --editable clients/python
 	@touch $@
 
 # Clients that don't always go with the service's own versions live in their own environment.

@@ -9,8 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-
-from service.client import Client, Var, ops
+from gradient_client import Client, Var, ops
 
 jax.config.update("jax_enable_x64", True)
 

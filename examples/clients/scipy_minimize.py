@@ -6,9 +6,8 @@ import sys
 from typing import Any
 
 import numpy as np
+from gradient_client import Client, Var
 from scipy.optimize import minimize
-
-from service.client import Client, Var
 
 
 def main(url: str) -> None:

@@ -6,8 +6,7 @@ import sys
 from typing import Any
 
 import torch
-
-from service.client import Client, Var, ops
+from gradient_client import Client, Var, ops
 
 
 class Remote(torch.autograd.Function):

@@ -11,8 +11,7 @@ import httpx
 import numpy as np
 import orjson
 import pytest
-
-from service.client import (
+from gradient_client import (
     AsyncClient,
     Client,
     DeadlineExceeded,
@@ -26,7 +25,7 @@ from service.client import (
     Var,
     expression,
 )
-from service.client.tensors import decode, encode
+from gradient_client.tensors import decode, encode
 
 ANSWER = {"output": "f", "value": -12.0, "gradients": {"x": -4.0}}
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -46,7 +45,7 @@ def problem(status: int, code: str, **members: Any) -> httpx.Response:
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that the client would have slept."""
     slept: list[float] = []
-    monkeypatch.setattr("service.client.http.time.sleep", slept.append)
+    monkeypatch.setattr("gradient_client.http.time.sleep", slept.append)
     return slept
 
 

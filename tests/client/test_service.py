@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from service.client import (
+from gradient_client import (
     AsyncClient,
     Client,
     InvalidRequest,
@@ -26,6 +25,7 @@ from service.client import (
     expression,
     ops,
 )
+
 from tests.serving import ROOT, Server, serving
 
 EXAMPLES = ROOT / "examples" / "clients"

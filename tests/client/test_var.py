@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from service.client import Var, constant, graph, ops
+from gradient_client import Var, constant, graph, ops
 
 
 def test_the_notes_circuit_is_written_as_the_api_has_it() -> None:

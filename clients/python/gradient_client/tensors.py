@@ -19,10 +19,16 @@ _STRINGS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def encode(value: Any) -> Any:
     """The JSON form of anything that `np.asarray` takes: a scalar stays a number.
 
-    Arrays become array objects with base64, exact to the bit. TypeError for what is not
-    numeric. float16 widens to float32, other integers to int64.
+    Arrays become array objects with base64, exact to the bit. A list of whole numbers stands
+    for floats, as it does in JSON; an array of integers stays one. TypeError for what is not
+    numeric, OverflowError for integers beyond int64. float16 widens to float32, other integers
+    to int64.
     """
     array = np.asarray(value)
+    if isinstance(value, list | tuple) and array.dtype.kind in "iu" and array.ndim:
+        array = _as_floats(array)
+    if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+        raise OverflowError("an integer does not fit into int64")
     if array.ndim == 0:
         return _scalar(array.item())
     name = array.dtype.name
@@ -42,6 +48,13 @@ def encode(value: Any) -> Any:
         "dtype": name,
         "data": {"encoding": "base64", "buffer": base64.b64encode(little.tobytes()).decode()},
     }
+
+
+def _as_floats(array: Any) -> Any:
+    floats = array.astype(np.float64)
+    if (floats.astype(object) != array.astype(object)).any():
+        raise OverflowError("a whole number has more digits than a float: send an array of int64")
+    return floats
 
 
 def _scalar(value: Any) -> Any:
@@ -76,6 +89,17 @@ def _numbers(value: Any) -> Any:
     if isinstance(value, list):
         return [_numbers(item) for item in value]
     return _STRINGS[value] if isinstance(value, str) else value
+
+
+def single_precision(given: Mapping[str, Any]) -> bool:
+    """Whether floats are given, and all that have a width are float32 or float16."""
+    widths = {
+        value.dtype.itemsize
+        for value in given.values()
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "f"
+    }
+    lists = any(isinstance(value, list | tuple) for value in given.values())
+    return bool(widths) and max(widths) <= 4 and not lists
 
 
 def decode_all(values: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from service.client.tensors import encode
+from gradient_client import numpy_calls
+from gradient_client.tensors import encode
 
 Operand = Any
 """A Var, a number, or an array (which becomes a constant)."""
@@ -32,7 +33,6 @@ class Var:
     """
 
     __slots__ = ("_attrs", "_index", "_inputs", "_leaf", "_name", "_op", "_whole")
-    __array_ufunc__ = None  # arrays leave `array * var` to Var
 
     def __init__(
         self,
@@ -66,6 +66,23 @@ class Var:
         self._leaf = leaf
         self._whole: Var | None = None
         self._index = 0
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's elementwise functions make nodes: np.exp(x), array * x."""
+        return numpy_calls.ufunc(node, ufunc, method, inputs, options)
+
+    def __array_function__(self, called: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's other functions make nodes: np.sum(x, axis=0)."""
+        return numpy_calls.function(node, called, args, kwargs)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a Var has no values here, and is no array")
+
+    @property
+    def declared_shape(self) -> tuple[int, ...] | None:
+        """The shape that an input was declared with, if it was."""
+        shape = (self._leaf or {}).get("shape")
+        return None if shape is None else tuple(shape)
 
     @property
     def name(self) -> str | None:
@@ -193,9 +210,26 @@ class Var:
 
     def __getitem__(self, key: Any) -> Var:
         """Basic indexing (integers, slices, `...`, None), or rows by an integer array."""
-        if isinstance(key, Var | np.ndarray | list):
-            return node("take", self, np.asarray(key) if isinstance(key, list) else key, axis=0)
-        return _indexed(self, key if isinstance(key, tuple) else (key,))
+        if isinstance(key, Var):
+            return node("take", self, key, axis=0)
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(part, bool | np.bool) or _is_mask(part) for part in parts):
+            raise IndexError("a mask selects no fixed number of elements: use ops.where")
+        if isinstance(key, np.ndarray | list):
+            return node("take", self, _indices(key), axis=0)
+        return _indexed(self, parts)
+
+
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, list | np.ndarray) and np.asarray(part).dtype.kind == "b"
+
+
+def _indices(key: Any) -> Any:
+    """An array of whole numbers. Raises IndexError for others."""
+    array = np.asarray(key)
+    if array.size and array.dtype.kind not in "iu":
+        raise IndexError("indices are whole numbers")
+    return array.astype(np.int64)
 
 
 def constant(value: Operand, name: str | None = None) -> Var:

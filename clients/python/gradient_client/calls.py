@@ -1,24 +1,28 @@
 """The service's resources as calls: what is sent, and how the answer is read.
 
-No call knows how it is sent; `service.client.http` does that, for threads and for asyncio.
+No call knows how it is sent; `gradient_client.http` does that, for threads and for asyncio.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+import numpy as np
 import orjson
 
-from service.client.tensors import Tensor, decode, decode_all, encode
-from service.client.var import Var, graph
+from gradient_client.tensors import Tensor, decode, decode_all, encode, single_precision
+from gradient_client.var import Var, graph
 
 Answer = TypeVar("Answer")
 GraphLike = Any
-"""A Var or several; `expression(...)`; a dict in the service's form; a registered graph's
-id or name, or a Registered."""
+"""A Var or several; source text; a dict in the service's form; a registered graph's id or
+name, or a Registered. A text that could be a name is one: `expression("x")` is source text."""
+_REFERENCE = re.compile(r"sha256:[0-9a-f]{64}|[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,12 @@ class Gradient:
     node_gradients: dict[str, Tensor] = field(default_factory=dict)
     warnings: tuple[dict[str, Any], ...] = ()
 
+    def _repr_html_(self) -> str:
+        """A table for notebooks: the output, then every input with its gradient."""
+        rows = [(self.output, self.value, "")]
+        rows += [(name, self.values.get(name, ""), g) for name, g in self.gradients.items()]
+        return table(("name", "value", "gradient"), rows)
+
 
 @dataclass(frozen=True, slots=True)
 class GradientGraph:
@@ -81,6 +91,20 @@ class Registered:
     graph: dict[str, Any] | None = None
 
 
+def table(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """An HTML table of names and tensors."""
+
+    def cells(tag: str, row: Sequence[Any]) -> str:
+        return "".join(f"<{tag}><pre>{escape(_shown(one))}</pre></{tag}>" for one in row)
+
+    lines = [f"<tr>{cells('th', titles)}</tr>", *(f"<tr>{cells('td', row)}</tr>" for row in rows)]
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _shown(value: Any) -> str:
+    return np.array2string(value, threshold=50) if isinstance(value, np.ndarray) else str(value)
+
+
 def expression(source: str, output: str | Sequence[str] | None = None) -> dict[str, Any]:
     """A graph from source text: assignments in Python's syntax, the last one the output."""
     made: dict[str, Any] = {"expression": source}
@@ -95,19 +119,26 @@ def as_graph(given: GraphLike) -> Any:
         return graph(given)
     if isinstance(given, Registered):
         return given.id
-    if isinstance(given, str | Mapping):
+    if isinstance(given, str):
+        return given if _REFERENCE.fullmatch(given) else expression(given)
+    if isinstance(given, Mapping):
         return given
     return graph(list(given))
 
 
 def _request(
-    graph: GraphLike, inputs: Mapping[str, Any] | None, dtype: str, **members: Any
+    graph: GraphLike, inputs: Mapping[str, Any] | None, dtype: str | None, **members: Any
 ) -> bytes:
-    """A compute request; members that are None are left out."""
+    """A compute request; members that are None are left out.
+
+    Without a dtype it is float32 where the arrays are, and else float64.
+    """
+    if dtype is None and single_precision(inputs or {}):
+        dtype = "float32"
     body: dict[str, Any] = {"graph": as_graph(graph), "encoding": "base64"}
     if inputs is not None:
         body["inputs"] = _tensors(inputs)
-    if dtype != "float64":
+    if dtype not in (None, "float64"):
         body["dtype"] = dtype
     body |= {name: value for name, value in members.items() if value is not None}
     return orjson.dumps(body)
@@ -151,8 +182,17 @@ def _document(body: bytes) -> dict[str, Any]:
     return found
 
 
-def _text(body: bytes) -> str:
-    return body.decode()
+class Circuit(str):
+    """A drawing as text; a notebook shows one that is SVG."""
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str | None:
+        return str(self) if self.startswith("<svg") else None
+
+
+def _drawing(body: bytes) -> Circuit:
+    return Circuit(body.decode())
 
 
 def _nothing(_: bytes) -> None:
@@ -183,7 +223,7 @@ def forward(
     inputs: Mapping[str, Any] | None = None,
     *,
     values: bool = False,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[Result]:
     """The graph's `outputs`, and with `values` every node's value."""
     wanted = "all" if values else "output"
@@ -202,7 +242,7 @@ def gradient(
     node_gradients: bool = False,
     batch: bool | Sequence[str] | None = None,
     reduce: str | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[Gradient]:
     """The output's value and its gradient with respect to `wrt`, by default every input.
 
@@ -231,7 +271,7 @@ def vjp(
     *,
     wrt: Sequence[str] | None = None,
     batch_cotangents: bool = False,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[Result]:
     """Vector-Jacobian products: `outputs` and `gradients`."""
     body = _request(
@@ -250,7 +290,7 @@ def jvp(
     inputs: Mapping[str, Any] | None,
     tangents: Mapping[str, Any],
     *,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[Result]:
     """Jacobian-vector products: `outputs` and `tangents`."""
     body = _request(graph, inputs, dtype, tangents=_tensors(tangents))
@@ -263,7 +303,7 @@ def jacobian(
     *,
     outputs: Sequence[str] | None = None,
     wrt: Sequence[str] | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[Result]:
     """`jacobian[output][input]`, of the output's shape followed by the input's."""
     body = _request(graph, inputs, dtype, outputs=_names(outputs), wrt=_names(wrt))
@@ -275,7 +315,7 @@ def hessian(
     inputs: Mapping[str, Any] | None = None,
     *,
     wrt: Sequence[str] | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[Result]:
     """`value`, `gradients` and `hessian[a][b]` of a scalar output."""
     body = _request(graph, inputs, dtype, wrt=_names(wrt))
@@ -287,7 +327,7 @@ def hvp(
     inputs: Mapping[str, Any] | None,
     vector: Mapping[str, Any],
     *,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[Result]:
     """`value`, `gradients` and the Hessian times `vector` as `hvp`."""
     body = _request(graph, inputs, dtype, vector=_tensors(vector))
@@ -315,7 +355,7 @@ def analyze(
     inputs: Mapping[str, Any] | None = None,
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
 ) -> Call[dict[str, Any]]:
     """Order, shapes and cost of every node, without computing anything."""
     given = None if shapes is None else {name: list(shape) for name, shape in shapes.items()}
@@ -354,10 +394,39 @@ def diagram(
     format: str = "svg",
     output: str | None = None,
     gradients: bool = True,
-) -> Call[str]:
+) -> Call[Circuit]:
     """The circuit as text of this format: svg, dot, mermaid or node-link."""
     body = _request(graph, inputs, "float64", format=format, output=output, gradients=gradients)
-    return Call("POST", "/v1/diagram", _text, body)
+    return Call("POST", "/v1/diagram", _drawing, body)
+
+
+def _submission(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A submission with its arrays and numbers as JSON; texts such as "1/3" stay as they are."""
+    sent = dict(given)
+    for name in ("values", "gradients"):
+        if name in sent:
+            sent[name] = _mixed(sent[name])
+    return sent
+
+
+def _mixed(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value if isinstance(value, Mapping | str) else encode(value)
+        for name, value in given.items()
+    }
+
+
+def _grading(
+    task: str | None, graph: GraphLike, inputs: Mapping[str, Any] | None, members: Mapping[str, Any]
+) -> dict[str, Any]:
+    body = dict(members)
+    if task is not None:
+        body["task"] = task
+    if graph is not None:
+        body["graph"] = as_graph(graph)
+    if inputs is not None:
+        body["inputs"] = _mixed(inputs)
+    return body
 
 
 def grade(
@@ -373,21 +442,51 @@ def grade(
     `submission` holds `values` and `gradients` by name, arrays or numbers; `members` are
     what a task has besides (rubric, tolerance, reveal, seed).
     """
-    sent = dict(submission)
-    for table in ("values", "gradients"):
-        if table in sent:
-            sent[table] = _tensors(sent[table])
-    body: dict[str, Any] = {"submission": sent, **members}
-    if task is not None:
-        body["task"] = task
-    if graph is not None:
-        body["graph"] = as_graph(graph)
-    if inputs is not None:
-        body["inputs"] = {
-            name: value if isinstance(value, Mapping) else encode(value)
-            for name, value in inputs.items()
-        }
+    body = _grading(task, graph, inputs, members) | {"submission": _submission(submission)}
     return Call("POST", "/v1/grade", _document, orjson.dumps(body))
+
+
+def grade_batch(
+    submissions: Sequence[Mapping[str, Any]],
+    *,
+    task: str | None = None,
+    graph: GraphLike = None,
+    inputs: Mapping[str, Any] | None = None,
+    **members: Any,
+) -> Call[list[dict[str, Any]]]:
+    """Many submissions graded: a result each, in their order."""
+    body = _grading(task, graph, inputs, members)
+    body["submissions"] = list(map(_submission, submissions))
+
+    def read(text: bytes) -> list[dict[str, Any]]:
+        return [orjson.loads(line) for line in text.splitlines() if line.strip()]
+
+    return Call("POST", "/v1/grade/batch", read, orjson.dumps(body))
+
+
+def evaluate(request: Mapping[str, Any]) -> Call[Any]:
+    """A request of the evaluation API answered: a list of feedback."""
+    return Call("POST", "/evaluate", orjson.loads, orjson.dumps(dict(request)))
+
+
+def register_task(task: Mapping[str, Any]) -> Call[dict[str, Any]]:
+    """Keep a task on the service, under the id that it has or is given."""
+    body = dict(task)
+    if "graph" in body:
+        body["graph"] = as_graph(body["graph"])
+    if "inputs" in body:
+        body["inputs"] = _mixed(body["inputs"])
+    return Call("POST", "/v1/tasks", _document, orjson.dumps(body))
+
+
+def task(id: str) -> Call[dict[str, Any]]:
+    """What the service says of a task that it keeps."""
+    return Call("GET", f"/v1/tasks/{quote(id, safe=':')}", _document)
+
+
+def delete_task(id: str) -> Call[None]:
+    """Take a task away."""
+    return Call("DELETE", f"/v1/tasks/{quote(id, safe=':')}", _nothing)
 
 
 def operators() -> Call[dict[str, Any]]:

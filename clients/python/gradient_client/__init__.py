@@ -1,6 +1,6 @@
 """A client in Python: graphs by writing Python, NumPy arrays in and out.
 
-    from service.client import Client, Var
+    from gradient_client import Client, Var
 
     x, y, z = Var("x"), Var("y"), Var("z")
     with Client("http://127.0.0.1:8000") as client:
@@ -10,8 +10,8 @@
 Needs httpx, NumPy and orjson, and nothing of the service's own code.
 """
 
-from service.client.calls import Gradient, GradientGraph, Registered, Result, expression
-from service.client.errors import (
+from gradient_client.calls import Circuit, Gradient, GradientGraph, Registered, Result, expression
+from gradient_client.errors import (
     DeadlineExceeded,
     Fault,
     InvalidRequest,
@@ -22,11 +22,12 @@ from service.client.errors import (
     TooLarge,
     Unreachable,
 )
-from service.client.http import AsyncClient, Client
-from service.client.var import Var, constant, graph, ops
+from gradient_client.http import AsyncClient, Client
+from gradient_client.var import Var, constant, graph, ops
 
 __all__ = [
     "AsyncClient",
+    "Circuit",
     "Client",
     "DeadlineExceeded",
     "Fault",

@@ -19,14 +19,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import httpx
 import orjson
 
-from service.client import calls
-from service.client.calls import Call, Registered
-from service.client.errors import Unreachable, error_of
+from gradient_client import calls
+from gradient_client.calls import Call, Registered
+from gradient_client.errors import Unreachable, error_of
 
 Answer = TypeVar("Answer")
 P = ParamSpec("P")
 
 _BUSY = frozenset({429, 503})
+_ACCEPTED = "application/json, application/x-ndjson, image/svg+xml, text/plain;q=0.9"
 _LONGEST_WAIT = 30.0
 
 
@@ -35,7 +36,9 @@ class _Sender:
 
     def __init__(self, base_url: str, api_key: str | None, retries: int) -> None:
         self._base = base_url.rstrip("/")
-        self._headers = {"accept": "application/json, image/svg+xml, text/plain;q=0.9"}
+        self._headers = {
+            "accept": "application/json, application/x-ndjson, image/svg+xml, text/plain;q=0.9"
+        }
         if api_key is not None:
             self._headers["authorization"] = f"Bearer {api_key}"
         self._retries = retries
@@ -181,6 +184,11 @@ class Client(_Sender):
     explain = _sync(calls.explain)
     diagram = _sync(calls.diagram)
     grade = _sync(calls.grade)
+    grade_batch = _sync(calls.grade_batch)
+    evaluate = _sync(calls.evaluate)
+    register_task = _sync(calls.register_task)
+    task = _sync(calls.task)
+    delete_task = _sync(calls.delete_task)
     operators = _sync(calls.operators)
     operator = _sync(calls.operator)
     register = _sync(calls.register)
@@ -259,6 +267,11 @@ class AsyncClient(_Sender):
     explain = _async(calls.explain)
     diagram = _async(calls.diagram)
     grade = _async(calls.grade)
+    grade_batch = _async(calls.grade_batch)
+    evaluate = _async(calls.evaluate)
+    register_task = _async(calls.register_task)
+    task = _async(calls.task)
+    delete_task = _async(calls.delete_task)
     operators = _async(calls.operators)
     operator = _async(calls.operator)
     register = _async(calls.register)
