@@ -53,7 +53,7 @@ def function(node: Node, called: Callable[..., Any], args: Any, kwargs: Mapping[
     arguments = _arguments(called, args, kwargs)
     for name in ("out", "initial", "dtype", "order", "copy", "casting"):
         value = arguments.get(name)
-        if not (value is None or isinstance(value, str) and value == _ORDINARY.get(name)):
+        if not (value is None or (isinstance(value, str) and value == _ORDINARY.get(name))):
             raise TypeError(f"np.{called.__name__} makes no node with {name}")
     return made(node, arguments)
 
