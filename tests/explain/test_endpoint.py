@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.routes.explain import endpoints
+from service.routes.explain import router
 from service.wire.explaining import ExplainResponse
 from tests.explain.test_staged import execute
 from tests.routes.calling import Caller
@@ -24,7 +24,7 @@ def call() -> Iterator[Caller]:
     caller.close()
 
 
-@pytest.mark.parametrize("name", endpoints[0].examples)
+@pytest.mark.parametrize("name", router.operations[0].examples)
 def test_the_examples_give_their_answers(call: Caller, name: str) -> None:
     request = json.loads((EXAMPLES / f"{name}.request.json").read_text("utf-8"))
     answer = call("POST", "/v1/explain", json=request)
