@@ -12,7 +12,7 @@ import inspect
 import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -20,11 +20,10 @@ import numpy as np
 
 from service.engine.code import Code, Step
 from service.engine.operators.leaves import PROJECT
-from service.engine.registry import REGISTRY, Operator
+from service.engine.registry import REGISTRY, Argument, Operator
 
 _CONSTANT, _INPUT = REGISTRY["constant"], REGISTRY["input"]
-_VIEWS = {"reshape", "broadcast_to", "expand_dims", "squeeze", "matrix_transpose", "identity"}
-_VIEWS |= {"permute_dims", "slice", "diagonal", "flip", "stop_gradient"}
+_SLICE, _RESHAPE, _SQUEEZE = REGISTRY["slice"], REGISTRY["reshape"], REGISTRY["squeeze"]
 
 
 class Unprintable(Exception):
@@ -34,12 +33,16 @@ class Unprintable(Exception):
 class Printer:
     """Expressions for the steps of `code`. `names` holds the slots that have a variable.
 
-    `helpers` gathers the functions that the printed source calls, `modules` the modules.
+    `integers` are the slots whose numbers are written as integers. `helpers` gathers the
+    functions that the printed source calls, `modules` the modules.
     """
 
-    def __init__(self, code: Code, names: Mapping[int, str]) -> None:
+    def __init__(
+        self, code: Code, names: Mapping[int, str], integers: Collection[int] = ()
+    ) -> None:
         self.code = code
         self.names = dict(names)
+        self.integers = integers
         self.helpers: dict[str, str] = {}
         self.modules: set[str] = set()
 
@@ -53,24 +56,43 @@ class Printer:
         """The computation of a slot, whether it has a variable or not."""
         step = self.code.steps[slot]
         if step.operator is _CONSTANT:
-            return literal(step.value)
+            return literal(as_integers(step.value) if slot in self.integers else step.value)
         if step.operator is PROJECT:
             (whole,) = step.inputs
             return ast.Subscript(self.expression(whole), ast.Constant(step.attrs["index"]))
-        known = self._familiar(step)
-        if known is not None:
-            return known
-        arguments = [self.expression(source) for source in step.inputs]
-        return self._simplified(step, arguments) or self._templated(step, arguments)
+        familiar = self._familiar(step)
+        if familiar is not None:
+            return familiar
+        return self._row(step) or self._templated(step)
 
     def is_view(self, slot: int) -> bool:
         """Whether the printed expression may share memory with another variable."""
         if slot in self.names:
             return True
         step = self.code.steps[slot]
-        if step.operator.name == "sum_to":
-            return self.code.steps[step.inputs[0]].spec.shape == step.spec.shape
-        return step.operator.name in _VIEWS
+        return step.operator.view or isinstance(self.call(slot), ast.Name)
+
+    def scattered(self, slot: int) -> tuple[str, ast.expr, bool] | None:
+        """(subscript, values, repeats) of a slot that is zeros but for what was added there."""
+        step = self.code.steps[slot]
+        if step.operator.scatter is None or not all(map(self._blank, step.inputs[:-1][:1])):
+            return None
+        marks, arguments = self._arguments(step)
+        scatter = step.operator.scatter(*marks, **step.attrs)
+        # The subscript is printed for itself: no expression by itself when it has colons.
+        whole = _filled(f"x[{scatter.subscript}]", arguments)
+        subscript = self.source(whole).removeprefix("x[").removesuffix("]")
+        if scatter.repeats and not subscript.startswith("(") and "," in subscript:
+            subscript = f"({subscript})"
+        return subscript, _filled(scatter.values, arguments), scatter.repeats
+
+    def _blank(self, slot: int) -> bool:
+        """Whether a slot holds zeros."""
+        step = self.code.steps[slot]
+        if step.operator is _CONSTANT:
+            return not np.any(step.value)
+        shaping = len(step.inputs) == 1 and step.operator.group == "shape"
+        return shaping and self._blank(step.inputs[0])
 
     def source(self, expression: ast.expr) -> str:
         """The text of an expression; notes the modules it needs."""
@@ -138,60 +160,70 @@ class Printer:
                 return name
         return None
 
-    def _simplified(self, step: Step, arguments: list[ast.expr]) -> ast.expr | None:
-        """Shorter spellings that need the shapes, which a template doesn't see."""
-        name = step.operator.name
-        first = step.inputs[0] if step.inputs else None
-        if name == "negative" and isinstance(arguments[0], ast.UnaryOp):
-            return arguments[0].operand
-        if name == "sum_to" and first is not None:
-            return _summed(arguments[0], self._shape(first), step.spec.shape)
-        if name == "broadcast_to" and first is not None and math.prod(self._shape(first)) == 1:
-            number = _NoReshape().visit(arguments[0])
-            return _call("np.full", literal(step.spec.shape), number)
-        if name == "matrix_transpose" and len(step.spec.shape) == 2:
-            return ast.Attribute(arguments[0], "T")
-        if name == "pow":
-            exponent = self._number(step.inputs[1])
-            if exponent is not None and exponent.is_integer() and abs(exponent) < 1e6:
-                whole: ast.expr = ast.Constant(abs(int(exponent)))
-                if exponent < 0:
-                    whole = ast.UnaryOp(ast.USub(), whole)
-                return ast.BinOp(arguments[0], ast.Pow(), whole)
-        same = first is not None and self._shape(first) == step.spec.shape
-        if same and name in ("reshape", "squeeze", "expand_dims"):
-            return arguments[0]
-        if name == "reshape":
-            return _call("np.reshape", arguments[0], literal(step.spec.shape))
-        if name in ("maximum", "minimum") and len(arguments) > 2:
-            folded = arguments[0]
-            for argument in arguments[1:]:
-                folded = _call(f"np.{name}", folded, argument)
-            return folded
-        return None
+    def _row(self, step: Step) -> ast.expr | None:
+        """x[0] for a slice of one row that is squeezed out of its axis."""
+        if step.operator is not _SQUEEZE or step.inputs[0] in self.names:
+            return None
+        inner = self.code.steps[step.inputs[0]]
+        if inner.operator is not _SLICE:
+            return None
+        marks, arguments = self._arguments(inner)
+        assert callable(inner.operator.code)
+        text = inner.operator.code(*marks, result=step.spec.shape, **inner.attrs)
+        return _filled(text, arguments) if text else None
 
-    def _templated(self, step: Step, arguments: list[ast.expr]) -> ast.expr:
+    def _arguments(self, step: Step) -> tuple[list[Argument], dict[str, ast.expr]]:
+        """The inputs of a step as names to be filled in, and what to fill in."""
+        marks: list[Argument] = []
+        arguments: dict[str, ast.expr] = {}
+        for place, slot in enumerate(step.inputs):
+            name = f"_argument{place}_"
+            arguments[name] = self._argument(step.operator, place, slot)
+            bare = None
+            inner = self.code.steps[slot]
+            if inner.operator is _RESHAPE and slot not in self.names:
+                (source,) = inner.inputs
+                bare = Argument(f"_bare{place}_", self.code.steps[source].spec)
+                arguments[bare] = self.expression(source)
+            marks.append(Argument(name, inner.spec, self._number(slot), bare))
+        return marks, arguments
+
+    def _argument(self, op: Operator, place: int, slot: int) -> ast.expr:
+        """An input as an expression: places and labels as integers."""
+        argument, step = self.expression(slot), self.code.steps[slot]
+        if place not in op.indices or not step.spec.floating or slot in self.integers:
+            return argument
+        if step.operator is _CONSTANT:
+            return literal(as_integers(step.value))
+        if step.spec.shape == ():
+            return ast.Call(ast.Name("int"), [argument], [])
+        return ast.Call(ast.Attribute(argument, "astype"), [ast.Name("int")], [])
+
+    def _templated(self, step: Step) -> ast.expr:
         op = step.operator
-        if not op.code:
-            return self._helped(op, step, arguments)
-        marks = [f"_argument{place}_" for place in range(len(arguments))]
-        attrs = step.attrs
-        if op.name == "slice" and attrs["axes"] is not None and max(attrs["axes"], default=-1) >= 0:
-            # Axes from both ends go into one bracket only when they count from the same one.
-            rank = len(self._shape(step.inputs[0]))
-            attrs = {**attrs, "axes": tuple(axis % rank for axis in attrs["axes"])}
-        text = op.code(*marks, **attrs) if callable(op.code) else op.code.format(*marks, **attrs)
-        tree = ast.parse(text, mode="eval").body
-        filled = _Fill(dict(zip(marks, arguments, strict=True))).visit(tree)
-        assert isinstance(filled, ast.expr)
+        marks, arguments = self._arguments(step)
+        text = op.code
+        if callable(text):
+            text = text(*marks, **step.attrs)
+        elif text:
+            text = text.format(*marks, **step.attrs)
+        if not text:
+            return self._helped(op, step, [arguments[mark] for mark in marks])
+        filled = _filled(text, arguments)
+        match filled:
+            case ast.UnaryOp(ast.USub(), ast.UnaryOp(ast.USub(), inner)):
+                return inner
+            case ast.Call(ast.Attribute(ast.Name("np"), "full"), [shape, number]):
+                return _call("np.full", shape, _single(number))
         return filled
 
     def _helped(self, op: Operator, step: Step, arguments: list[ast.expr]) -> ast.expr:
         """A call of the operator's own forward function, whose source goes along."""
-        if op.forward is None or op.forward.__name__ == "<lambda>":
+        function = op.plain or op.forward
+        if function is None or function.__name__ == "<lambda>":
             raise Unprintable(op.name)
-        name = op.forward.__name__.lstrip("_")
-        for needed, text in _sources(op.forward).items():
+        name = op.name if op.plain else function.__name__.lstrip("_")
+        for needed, text in _sources(function, name).items():
             self.helpers.setdefault(needed, text)
             self.modules.update(module for module in ("np", "math") if f"{module}." in text)
         keywords = [
@@ -212,12 +244,28 @@ class _Fill(ast.NodeTransformer):
         return self.arguments.get(node.id, node)
 
 
-class _NoReshape(ast.NodeTransformer):
-    """Leaves the reshaping of single numbers out: `np.full` takes them in any shape."""
+def _single(number: ast.expr) -> ast.expr:
+    """One number without the reshaping that gives it axes of size 1."""
+    match number:
+        case ast.BinOp(left, operator, right) if not isinstance(operator, ast.MatMult):
+            return ast.BinOp(_single(left), operator, _single(right))
+        case ast.UnaryOp(operator, inner):
+            return ast.UnaryOp(operator, _single(inner))
+        case ast.Call(ast.Attribute(ast.Name("np"), "reshape"), [inner, _]):
+            return inner
+    return number
 
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        self.generic_visit(node)
-        return node.args[0] if ast.unparse(node.func) == "np.reshape" else node
+
+def _filled(text: str, arguments: Mapping[str, ast.expr]) -> ast.expr:
+    """The expression that `text` is once the arguments stand in it."""
+    expression = _Fill(arguments).visit(ast.parse(text, mode="eval").body)
+    assert isinstance(expression, ast.expr)
+    return expression
+
+
+def as_integers(value: Any) -> Any:
+    """Whole numbers as integers."""
+    return np.asarray(value).astype(np.int64)[()]
 
 
 def _call(function: str, *arguments: ast.expr, **keywords: ast.expr) -> ast.expr:
@@ -263,33 +311,11 @@ def _np(name: str) -> ast.expr:
     return ast.Attribute(ast.Name("np"), "bool_" if name == "bool" else name)
 
 
-def _summed(x: ast.expr, have: Sequence[int], want: Sequence[int]) -> ast.expr:
-    """`x` summed down to a shape."""
-    if tuple(have) == tuple(want):
-        return x
-    if not want:
-        return _call("np.sum", x)
-    lead = len(have) - len(want)
-    inner = [
-        place
-        for place, (a, b) in enumerate(zip(have[lead:], want, strict=True), lead)
-        if a != b and b == 1
-    ]
-    if lead:
-        axes = tuple(range(lead))
-        x = _call("np.sum", x, axis=literal(axes[0] if lead == 1 else axes))
-        inner = [place - lead for place in inner]
-    if inner:
-        axis = literal(inner[0] if len(inner) == 1 else tuple(inner))
-        x = _call("np.sum", x, axis=axis, keepdims=ast.Constant(True))
-    return x
-
-
 @cache
-def _sources(function: Any) -> dict[str, str]:
+def _sources(function: Any, name: str) -> dict[str, str]:
     """The source of a function and of what it uses, without annotations; callees first."""
     found: dict[str, str] = {}
-    pending = [(function, function.__name__.lstrip("_"))]
+    pending = [(function, name)]
     seen = {function}
     while pending:
         one, called = pending.pop(0)

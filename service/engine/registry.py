@@ -182,6 +182,41 @@ class Domain:
     prepare: Callable[..., tuple[Any, ...]] | None = None
 
 
+class Argument(str):
+    """An input of an operator in printed code: a text that knows its shape and dtype.
+
+    `number` is its value where that is a scalar constant; `bare` is what it reshapes,
+    where it does nothing else.
+    """
+
+    spec: TensorSpec
+    number: float | None
+    bare: Argument | None
+
+    def __new__(
+        cls,
+        text: str,
+        spec: TensorSpec,
+        number: float | None = None,
+        bare: Argument | None = None,
+    ) -> Argument:
+        argument = super().__new__(cls, text)
+        argument.spec, argument.number, argument.bare = spec, number, bare
+        return argument
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Printed code that adds `values` to an array at the places that `subscript` names.
+
+    `repeats` says that a place may be named more than once, which `+=` would forget.
+    """
+
+    subscript: str
+    values: Argument
+    repeats: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Operator:
     """Everything about one operator.
@@ -204,6 +239,17 @@ class Operator:
     scalar(*floats, **attrs)
         The forward function on Python floats, where it is a plain one; it may raise
         what `math` raises.
+    code
+        How it is printed: a template with `{0}` for the first input and attributes by
+        name, or a function of Arguments and attributes. Left out, `forward` is printed as
+        a helper, or `plain`, where that one is shorter and means the same.
+    scatter(zeros, *Arguments, **attrs)
+        For adjoints of gathers: how they are printed as an addition to an array of zeros.
+    indices
+        The inputs that are integers: places, labels.
+    view
+        Whether the result is the input's elements in another arrangement, which NumPy may
+        give without a copy.
     gate
         The elementwise operator that the name means with two or more inputs (`max`).
     numpy
@@ -232,6 +278,10 @@ class Operator:
     kinks: str = ""
     pattern: str = ""
     code: str | Callable[..., str] = ""
+    plain: Rule | None = None
+    scatter: Callable[..., Scatter] | None = None
+    indices: tuple[int, ...] = ()
+    view: bool = False
     domain: Domain = field(default_factory=Domain)
     differentiable: bool = True
     internal: bool = False

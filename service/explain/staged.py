@@ -8,8 +8,9 @@ with +=. The code runs with NumPy alone.
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,13 +19,14 @@ import numpy as np
 from service.engine.code import Code, Step
 from service.engine.compute import checked_cotangent, chosen_output, tensor_leaves
 from service.engine.operators.leaves import PROJECT
-from service.engine.printing import Printer, identifier, literal
+from service.engine.printing import Printer, as_integers, identifier, literal
 from service.engine.program import Program
 from service.engine.registry import REGISTRY, TensorSpec
 from service.engine.run.backward import reached_from, unbroadcast
 from service.engine.trace import Builder, Traced
 
 _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
+_NEGATIVE = REGISTRY["negative"]
 WRITTEN_ELEMENTS = 10_000
 """Larger inputs are not written out: random numbers of their shape stand in."""
 _COLUMN = 60
@@ -32,7 +34,10 @@ _COLUMN = 60
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """`target = value` or `target += value`; `number` is that of the forward line."""
+    """`target = value` or `target += value`; `number` is that of the forward line.
+
+    With `at` the value is added at these places of the target, which may be `repeated`.
+    """
 
     target: str
     value: ast.expr
@@ -40,8 +45,14 @@ class Assignment:
     number: int
     adds: bool = False
     input_index: int | None = None
+    at: str = ""
+    repeated: bool = False
 
     def __str__(self) -> str:
+        if self.repeated:
+            return f"np.add.at({self.target}, {self.at}, {self.text})"
+        if self.at:
+            return f"{self.target}[{self.at}] += {self.text}"
         return f"{self.target} {'+=' if self.adds else '='} {self.text}"
 
 
@@ -125,10 +136,19 @@ class _Writer:
         self.modules: set[str] = {"np"}
         self.stand_ins: list[str] = []
         self.temporaries = 0
+        self.inlined: set[int] = set()
+        self.integers: set[int] = set()
+
+    def _numbers(self, slot: int) -> Any:
+        """The value of a leaf."""
+        step = self.code.steps[slot]
+        return step.value if step.operator is _CONSTANT else self.values[step.name or ""]
 
     def write(self) -> Staged:
         last = self.code.names[self.output]
         needed = _needed(self.code, last)
+        self.inlined = _inlined(self.code, needed, last)
+        self.integers = _integers(self.code, needed, self._numbers)
         self._name_slots(needed)
         leaves = [self._leaf(slot) for slot in needed if self._is_leaf(slot)]
         stages, numbers = self._forward(needed)
@@ -179,19 +199,19 @@ class _Writer:
         """A variable for every slot, but for literal numbers and tuples of outputs."""
         for slot in needed:
             step = self.code.steps[slot]
-            if step.name is not None:
+            if step.name is not None and slot not in self.inlined:
                 self.names[slot] = identifier(step.name, self.taken)
         parts: Counter[str] = Counter()
         for slot in needed:
             step = self.code.steps[slot]
-            if slot in self.names or step.specs:
+            if slot in self.names or slot in self.inlined or step.specs:
                 continue
             if step.operator is _CONSTANT and step.spec.size <= 16:
                 continue
             owner = self.owner[slot]
             parts[owner] += 1
             self.names[slot] = identifier(f"{owner}_{parts[owner]}", self.taken)
-        self.forward.names = self.names
+        self.forward.names, self.forward.integers = self.names, self.integers
 
     def _name_gradients(self, needed: Sequence[int], reached: Sequence[int]) -> None:
         for slot in needed:
@@ -207,9 +227,9 @@ class _Writer:
 
     def _leaf(self, slot: int) -> Assignment:
         """The line that gives a leaf its value."""
-        step = self.code.steps[slot]
-        value = step.value if step.operator is _CONSTANT else self.values[step.name or ""]
-        name = self.names[slot]
+        value, name = self._numbers(slot), self.names[slot]
+        if slot in self.integers:
+            value = as_integers(value)
         array = np.asarray(value)
         if array.size > WRITTEN_ELEMENTS:
             self.stand_ins.append(name)
@@ -235,12 +255,14 @@ class _Writer:
         adds: bool = False,
         index: int | None = None,
         printer: Printer | None = None,
+        at: str = "",
+        repeated: bool = False,
     ) -> Assignment:
         printer = printer or self.forward
         text = printer.source(value)
         self.modules |= printer.modules
         self.helpers.update(printer.helpers)
-        return Assignment(target, value, text, number, adds, index)
+        return Assignment(target, value, text, number, adds, index, at, repeated)
 
     def _forward(self, needed: Sequence[int]) -> tuple[dict[int, Stage], dict[int, int]]:
         """A numbered line for every gate."""
@@ -248,7 +270,7 @@ class _Writer:
         numbers: dict[int, int] = {}
         for slot in needed:
             step = self.code.steps[slot]
-            if step.operator is PROJECT or step.leaf:
+            if step.operator is PROJECT or step.leaf or slot in self.inlined:
                 if step.operator is _CONSTANT and step.name is None and slot in self.names:
                     number = len(stages) + 1
                     line = self._assignment(self.names[slot], self.forward.call(slot), number)
@@ -297,14 +319,20 @@ class _Writer:
         total: Counter[int] = Counter({last: 1})
         for slot in reversed(needed):
             step = self.code.steps[slot]
-            if step.operator is PROJECT or not reached[slot] or step.leaf:
+            if step.operator is PROJECT or not reached[slot] or step.leaf or slot in self.inlined:
                 continue
             parts = range(slot + 1, slot + 1 + len(step.specs)) if step.specs else [slot]
             if any(total[part] for part in parts):
                 for index, source in enumerate(step.inputs):
                     if reached[source] and step.operator.rule(index) is not None:
-                        total[source] += 1
+                        total[self._root(source)] += 1
         return total
+
+    def _root(self, slot: int) -> int:
+        """The slot with a variable that an inlined one rearranges."""
+        while slot in self.inlined:
+            (slot,) = self.code.steps[slot].inputs
+        return slot
 
     def _gate(
         self,
@@ -321,14 +349,21 @@ class _Writer:
         names: dict[int, str] = {}
 
         def stand_in(source: int) -> Traced:
-            if source not in known:
-                spec, value = self.code.steps[source].spec, self.code.steps[source].value
-                if self.code.steps[source].operator is _CONSTANT and source not in self.names:
-                    known[source] = builder.constant(value, spec)
-                else:
-                    known[source] = builder.input(self.names[source], spec)
-                    names[known[source].slot] = self.names[source]
-            return known[source]
+            if source in known:
+                return known[source]
+            step = self.code.steps[source]
+            spec = TensorSpec(step.spec.shape, "int64") if source in self.integers else step.spec
+            traced: Traced
+            if source in self.inlined:
+                inner = stand_in(step.inputs[0])
+                traced = builder.opaque(step.operator, (inner,), step.attrs, spec)
+            elif step.operator is _CONSTANT and source not in self.names:
+                traced = builder.constant(step.value, spec)
+            else:
+                traced = builder.input(self.names[source], spec)
+                names[traced.slot] = self.names[source]
+            known[source] = traced
+            return traced
 
         inputs = [stand_in(source) for source in step.inputs]
         y: Any
@@ -354,31 +389,71 @@ class _Writer:
             term = unbroadcast(
                 builder, rule(builder, g, y, *inputs, **step.attrs), self.code.steps[source].spec
             )
+            while source in self.inlined:
+                inner = self.code.steps[source]
+                back = inner.operator.rule(0)
+                assert back is not None
+                whole = stand_in(inner.inputs[0])
+                term = back(builder, term, known[source], whole, **inner.attrs)
+                source = inner.inputs[0]
+                term = unbroadcast(builder, term, self.code.steps[source].spec)
             terms.append((index, source, term))
         printer = Printer(builder.code, names)
         for temporary, text in self._shared(builder, printer, names, terms):
             stage.backward.append(self._assignment(text, temporary, stage.number, printer=printer))
         for index, source, term in terms:
-            value: ast.expr
-            if not isinstance(term, Traced):
-                value = literal(float(term))
-            else:
-                value = printer.expression(term.slot)
-                if term.slot in names:
-                    value = ast.BinOp(ast.Constant(1.0), ast.Mult(), value)
-                elif printer.is_view(term.slot) and total[source] > 1 and not held[source]:
-                    value = ast.Call(ast.Attribute(ast.Name("np"), "array"), [value], [])
-            stage.backward.append(
-                self._assignment(
-                    self.grads[source],
-                    value,
-                    stage.number,
-                    adds=held[source] > 0,
-                    index=index,
-                    printer=printer,
-                )
+            stage.backward += self._contribution(
+                printer,
+                stage.number,
+                index,
+                source,
+                term,
+                first=not held[source],
+                last=total[source] == 1,
             )
             held[source] += 1
+
+    def _contribution(
+        self,
+        printer: Printer,
+        number: int,
+        index: int,
+        source: int,
+        term: Any,
+        *,
+        first: bool,
+        last: bool,
+    ) -> list[Assignment]:
+        """The lines that add one term to a gradient; the only ones if it is `first` and `last`."""
+        target = self.grads[source]
+        if not isinstance(term, Traced):
+            value = literal(float(term))
+            return [self._assignment(target, value, number, adds=not first, index=index)]
+        part = None if term.slot in printer.names else printer.scattered(term.slot)
+        if part is not None:
+            at, value, repeated = part
+            zeros = ast.Attribute(ast.Name("np"), "zeros_like")
+            blank = ast.Call(zeros, [ast.Name(self.names[source])], [])
+            lines = [self._assignment(target, blank, number)] if first else []
+            added = self._assignment(
+                target,
+                value,
+                number,
+                adds=True,
+                index=index,
+                printer=printer,
+                at=at,
+                repeated=repeated,
+            )
+            return [*lines, added]
+        value = printer.expression(term.slot)
+        if term.slot in printer.names:
+            value = ast.BinOp(ast.Constant(1.0), ast.Mult(), value)
+        elif first and not last and printer.is_view(term.slot):
+            value = ast.Call(ast.Attribute(ast.Name("np"), "array"), [value], [])
+        return [
+            self._assignment(target, value, number, adds=not first, index=index, printer=printer)
+        ]
 
     def _output(
         self, builder: Builder, names: dict[int, str], slot: int, spec: TensorSpec
@@ -433,7 +508,51 @@ class _Writer:
 
 def _light(step: Step) -> bool:
     """Whether a step is short enough to be written twice."""
-    return step.operator.name in ("negative", "matrix_transpose", "reshape", "identity")
+    return step.operator.view or step.operator is _NEGATIVE
+
+
+_UNNAMED = re.compile(r"_\d+")
+
+
+def _inlined(code: Code, needed: Sequence[int], last: int) -> set[int]:
+    """Rearrangements that nobody gave a name and one step alone reads: printed inside that one."""
+    readers = Counter(source for slot in needed for source in code.steps[slot].inputs)
+    return {
+        slot
+        for slot in needed
+        if slot != last
+        and readers[slot] == 1
+        and code.steps[slot].operator.view
+        and code.steps[slot].operator.rule(0) is not None
+        and _UNNAMED.fullmatch(code.steps[slot].name or "_0")
+        and code.steps[code.steps[slot].inputs[0]].operator is not _CONSTANT
+    }
+
+
+def _integers(code: Code, needed: Sequence[int], value: Callable[[int], Any]) -> set[int]:
+    """Slots of whole numbers that are read as places or labels alone, rearranged or not."""
+    others: set[int] = set()
+    readers: set[int] = set()
+    for slot in reversed(needed):
+        step = code.steps[slot]
+        for place, source in enumerate(step.inputs):
+            readers.add(source)
+            onward = step.operator.view and slot in readers and slot not in others
+            if place not in step.operator.indices and not onward:
+                others.add(source)
+    candidates = readers - others
+    integers: set[int] = set()
+    for slot in needed:
+        step = code.steps[slot]
+        if slot not in candidates or not step.spec.floating:
+            continue
+        if step.leaf and step.operator in (_INPUT, _CONSTANT):
+            numbers = np.asarray(value(slot))
+            if np.array_equal(numbers, np.trunc(numbers)):
+                integers.add(slot)
+        elif step.operator.view and step.inputs[0] in integers:
+            integers.add(slot)
+    return integers
 
 
 def _needed(code: Code, last: int) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.operators._define import binary, unary
-from service.engine.registry import Domain
+from service.engine.registry import Argument, Domain
 from service.engine.shapes import elementwise, elementwise_float, same
 
 binary(
@@ -124,6 +124,11 @@ def _pow_exponent(xp: Any, g: Any, y: Any, a: Any, b: Any) -> Any:
     return xp.where(flat, 0.0, g * y * xp.log(xp.where(flat, 1.0, a)))
 
 
+def _pow_code(a: Argument, b: Argument) -> str:
+    whole = b.number is not None and b.number.is_integer() and abs(b.number) < 1e6
+    return f"{a} ** {int(b.number) if b.number is not None and whole else b}"
+
+
 binary(
     "pow",
     np.power,
@@ -135,7 +140,7 @@ binary(
     gradient="da = g * b * a**(b - 1), db = g * y * log(a)",
     kinks="a**0 has slope 0 everywhere, at 0 too; d/db is nan for a negative base and 0 at base 0 "
     "with b >= 0.",
-    code="{0} ** {1}",
+    code=_pow_code,
     aliases=("power",),
     domain=Domain(ranges=((0.5, 2.0), (-2.0, 2.0))),
 )

@@ -8,7 +8,16 @@ import numpy as np
 
 from service.engine.errors import OperatorError, Shape
 from service.engine.operators._batch import spread
-from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.registry import (
+    REGISTRY,
+    Argument,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    Scatter,
+    TensorSpec,
+)
 from service.engine.shapes import broadcast, checked_axes, checked_axis, promote
 
 _SLICE = {
@@ -39,6 +48,38 @@ def _slices(ndim: int, starts: Any, stops: Any, axes: Any, steps: Any) -> tuple[
     return tuple(out)
 
 
+def _subscript(
+    shape: Shape, starts: Any, stops: Any, axes: Any, steps: Any, dropped: Shape = ()
+) -> str:
+    """The slices as Python writes them; of the axes that are `dropped`, the one index."""
+    ndim = len(shape)
+    slices = _slices(ndim, starts, stops, axes, steps)
+    parts = []
+    for axis, (one, size) in enumerate(zip(slices, shape, strict=True)):
+        first, last, step = one.start or 0, one.stop, one.step or 1
+        if axis in dropped:
+            parts.append(str(first))
+            continue
+        begin = "" if first == 0 and step > 0 else str(first)
+        end = "" if last is None or last >= size > 0 else str(last)
+        parts.append(f"{begin}:{end}" + (f":{step}" if step != 1 else ""))
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
+    return ", ".join(parts) or "..."
+
+
+def _dropped(whole: Shape, small: Shape, starts: Any, stops: Any, axes: Any, steps: Any) -> Shape:
+    """The axes that a slice leaves at size 1 and that `small` goes without, if these are all."""
+    slices = _slices(len(whole), starts, stops, axes, steps)
+    part = _sliced_shape(whole, slices)
+    given = {axis % len(whole) for axis in (range(len(starts)) if axes is None else axes)}
+    ones = tuple(
+        axis for axis in sorted(given) if part[axis] == 1 and slices[axis].step in (1, None)
+    )
+    rest = tuple(size for axis, size in enumerate(part) if axis not in ones)
+    return ones if ones and rest == small else ()
+
+
 def _sliced_shape(shape: Shape, slices: tuple[slice, ...]) -> Shape:
     return tuple(len(range(*one.indices(size))) for one, size in zip(slices, shape, strict=True))
 
@@ -49,6 +90,20 @@ def _moved_axes(attrs: dict[str, Any]) -> dict[str, Any]:
     axes = attrs["axes"]
     axes = range(len(attrs["starts"])) if axes is None else axes
     return {**attrs, "axes": tuple(axis % ndim + 1 for axis in axes)}
+
+
+def _slice_code(x: Argument, result: Shape | None = None, **attrs: Any) -> str:
+    """The slice; with `result`, the element or row of that shape, or nothing if it is none."""
+    dropped = () if result is None else _dropped(x.spec.shape, result, **attrs)
+    if result is not None and not dropped:
+        return ""
+    return f"{x}[{_subscript(x.spec.shape, dropped=dropped, **attrs)}]"
+
+
+def _slice_scatter(x: Argument, *, shape: Shape, **attrs: Any) -> Scatter:
+    dropped = () if x.bare is None else _dropped(shape, x.bare.spec.shape, **attrs)
+    values = x.bare if dropped and x.bare is not None else x
+    return Scatter(_subscript(shape, dropped=dropped, **attrs), values)
 
 
 REGISTRY.register(
@@ -70,7 +125,8 @@ REGISTRY.register(
         formula="x[start:stop:step, ...]",
         gradient_formula="dx = g in its place, zeros around",
         pattern="router",
-        code=lambda x, **attrs: f"{x}[{_written(**attrs) or '...'}]",
+        view=True,
+        code=_slice_code,
         domain=Domain(
             examples=(
                 Example(((5, 4),), {"starts": [1], "stops": [4]}),
@@ -81,27 +137,6 @@ REGISTRY.register(
         ),
     )
 )
-
-
-def _written(starts: Any, stops: Any, axes: Any, steps: Any) -> str:
-    """The slices as Python writes them."""
-    axes = range(len(starts)) if axes is None else axes
-    steps = (1,) * len(starts) if steps is None else steps
-    by_axis: dict[int, tuple[int, int, int]] = dict(
-        zip(axes, zip(starts, stops, steps, strict=True), strict=True)
-    )
-    if any(axis < 0 for axis in by_axis):
-        by_axis = {axis + 64: part for axis, part in by_axis.items()}
-    parts = []
-    for axis in range(min(by_axis, default=0), max(by_axis, default=-1) + 1):
-        start, stop, step = by_axis.get(axis, (0, 2**62, 1))
-        first = "" if start == 0 and step > 0 else str(start)
-        last = "" if abs(stop) > 10**9 else str(stop)
-        parts.append(f"{first}:{last}" + (f":{step}" if step != 1 else ""))
-    lowest = min(by_axis, default=0)
-    if lowest >= 32:
-        return "..., " + ", ".join(parts) + ", :" * (63 - max(by_axis))
-    return ", ".join([":"] * lowest + parts)
 
 
 def _slice_into(x: Any, *, shape: Shape, **attrs: Any) -> Any:
@@ -136,6 +171,7 @@ REGISTRY.register(
         flops=_no_flops,
         formula="zeros; y[start:stop:step] = x",
         gradient_formula="dx = g[start:stop:step]",
+        scatter=_slice_scatter,
         domain=Domain(
             examples=(
                 Example(((3, 4),), {"shape": [5, 4], "starts": [1], "stops": [4]}),
@@ -164,6 +200,34 @@ def as_index(indices: Any, size: int) -> Any:
 
 
 _AXIS = {"axis": Attribute("axis", 0, "the axis that the indices count along")}
+
+
+def _at(rank: int, axis: int, index: str) -> str:
+    """The subscript of `index` on one axis of several."""
+    return ", ".join([":"] * (axis % rank) + [index])
+
+
+def _take_code(x: Argument, indices: Argument, *, axis: int) -> str:
+    return f"{x}[{_at(x.spec.ndim, axis, indices)}]"
+
+
+def _index_scatter(zeros: Argument, indices: Argument, values: Argument, *, axis: int) -> Scatter:
+    place = axis % zeros.spec.ndim
+    where = f"({'slice(None), ' * place}{indices})" if place else indices
+    if not indices.spec.shape:
+        return Scatter(_at(zeros.spec.ndim, axis, indices), values)
+    return Scatter(where, values, repeats=True)
+
+
+def _along_scatter(zeros: Argument, indices: Argument, values: Argument, *, axis: int) -> Scatter:
+    ndim, shape = values.spec.ndim, values.spec.shape
+    places = [
+        f"np.arange({n})[{', '.join([':'] + ['None'] * (ndim - 1 - i))}]"
+        for i, n in enumerate(shape)
+    ]
+    places = [one.removesuffix("[:]") for one in places]
+    places[axis % ndim] = indices
+    return Scatter(f"({', '.join(places)}{',' * (ndim == 1)})", values, repeats=True)
 
 
 def _take_infer(x: TensorSpec, indices: TensorSpec, *, axis: int) -> TensorSpec:
@@ -237,7 +301,8 @@ REGISTRY.register(
         gradient_formula="dx[indices] += g",
         aliases=("gather",),
         pattern="router",
-        code="np.take({0}, {1}, axis={axis})",
+        indices=(1,),
+        code=_take_code,
         domain=Domain(
             examples=(
                 Example(((4, 3), (5,)), {}, ("float64", "int64"), 4),
@@ -306,6 +371,8 @@ REGISTRY.register(
         batch=_index_add_batch,
         attributes=_AXIS,
         formula="y = x; y[indices] += updates",
+        indices=(1,),
+        scatter=_index_scatter,
         gradient_formula="dx = g, dupdates = g[indices]",
         pattern="distributor",
         domain=Domain(
@@ -382,6 +449,7 @@ REGISTRY.register(
         formula="x[i, index[i, j]]",
         gradient_formula="dx[i, index[i, j]] += g[i, j]",
         pattern="router",
+        indices=(1,),
         code="np.take_along_axis({0}, {1}, axis={axis})",
         domain=Domain(
             examples=(
@@ -436,6 +504,8 @@ REGISTRY.register(
         batch=_along_batch("scatter_add"),
         attributes={"axis": Attribute("axis", 0, "the axis that the indices count along")},
         formula="y = x; y[i, index[i, j]] += updates[i, j]",
+        indices=(1,),
+        scatter=_along_scatter,
         gradient_formula="dx = g, dupdates[i, j] = g[i, index[i, j]]",
         pattern="distributor",
         domain=Domain(

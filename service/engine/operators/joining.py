@@ -9,7 +9,15 @@ import numpy as np
 from service.engine.control import MOST_PARTS
 from service.engine.errors import LimitExceeded, OperatorError
 from service.engine.operators._batch import spread
-from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.registry import (
+    REGISTRY,
+    Argument,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    TensorSpec,
+)
 from service.engine.shapes import checked_axis, promote
 
 _AXIS = {"axis": Attribute("axis", 0, "the axis along which")}
@@ -152,6 +160,11 @@ def _split(x: Any, *, axis: int, sections: Any, sizes: Any) -> tuple[Any, ...]:
     return tuple(np.split(x, cuts, axis=axis))
 
 
+def _split_code(x: Argument, *, axis: int, sections: Any, sizes: Any) -> str:
+    cuts = sections if sizes is None else np.cumsum(sizes)[:-1].tolist()
+    return f"np.split({x}, {cuts}, axis={axis})"
+
+
 def _filled(xp: Any, g: Any, y: Any) -> list[Any]:
     """The cotangents of all outputs, zeros for those that have none."""
     return [
@@ -171,6 +184,7 @@ REGISTRY.register(
         summary="The parts of a tensor along an axis; refer to them as node.0, node.1, …",
         infer=_split_infer,
         forward=_split,
+        code=_split_code,
         vjp=(lambda xp, g, y, x, axis, sections, sizes: xp.concat(*_filled(xp, g, y), axis=axis),),
         batch=lambda xp, flags, x, axis, **attrs: xp.split(
             x, axis=axis % (x.ndim - 1) + 1, **attrs

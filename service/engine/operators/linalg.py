@@ -11,7 +11,15 @@ import numpy as np
 from service.engine.errors import OperatorError
 from service.engine.operators._batch import native
 from service.engine.operators.reductions import safe_sqrt
-from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.registry import (
+    REGISTRY,
+    Argument,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    TensorSpec,
+)
 from service.engine.shapes import broadcast, checked_axes, floating, promote, reduced
 
 
@@ -142,7 +150,8 @@ REGISTRY.register(
         formula="x.T",
         gradient_formula="dx = g.T",
         aliases=("transpose",),
-        code="np.swapaxes({0}, -1, -2)",
+        view=True,
+        code=lambda x: f"{x}.T" if x.spec.ndim == 2 else f"np.swapaxes({x}, -1, -2)",
         domain=Domain(examples=(Example(((2, 3),)), Example(((4, 2, 3),)))),
     )
 )
@@ -376,6 +385,15 @@ def _exponents(x: Any, axis: int) -> Any:
     return np.frexp(np.abs(x).max(axis=axis, initial=0.0))[1]
 
 
+def _plain_cofactor(x: Any) -> Any:
+    if np.all(np.linalg.cond(x) < 1e8):
+        return np.linalg.det(x)[..., None, None] * np.swapaxes(np.linalg.inv(x), -1, -2)
+    u, s, vh = np.linalg.svd(x)
+    others = [np.prod(np.delete(s, i, axis=-1), axis=-1) for i in range(s.shape[-1])]
+    sign = (np.linalg.det(u) * np.linalg.det(vh))[..., None, None]
+    return sign * (u * np.stack(others, axis=-1)[..., None, :]) @ vh
+
+
 def _cofactor_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
     inverse = _t(xp, xp.inv(x))
     total = xp.sum(g * inverse, axis=(-2, -1), keepdims=True)
@@ -390,6 +408,7 @@ REGISTRY.register(
         summary="The matrix of cofactors: the slope of the determinant.",
         infer=_square_infer,
         forward=_cofactor,
+        plain=_plain_cofactor,
         vjp=(_cofactor_rule,),
         batch=native("cofactor"),
         flops=_cubed,
@@ -724,6 +743,18 @@ def _on_diagonal_infer(x: TensorSpec, *, rows: int, columns: int, offset: int) -
     return TensorSpec((*x.shape[:-1], rows, columns), x.dtype)
 
 
+def _diagonal_code(x: Argument, *, offset: int) -> str:
+    if x.spec.ndim == 2:
+        return f"np.diagonal({x}{f', {offset}' if offset else ''})"
+    return f"np.diagonal({x}, {offset}, -2, -1)"
+
+
+def _on_diagonal_code(x: Argument, *, rows: int, columns: int, offset: int) -> str:
+    if x.spec.ndim != 1 or rows != columns:
+        return ""
+    return f"np.diag({x}{f', {offset}' if offset else ''})"
+
+
 _OFFSET = Attribute("int", 0, "0 for the main diagonal, 1 for the one above it")
 
 REGISTRY.register(
@@ -744,7 +775,8 @@ REGISTRY.register(
         flops=lambda x, offset: 0,
         formula="y[i] = x[i, i + offset]",
         gradient_formula="dx[i, i + offset] = g[i]",
-        code="np.diagonal({0}, {offset}, -2, -1)",
+        view=True,
+        code=_diagonal_code,
         domain=Domain(examples=(Example(((3, 3),)), Example(((2, 3, 4),), {"offset": 1}))),
     )
 )
@@ -763,6 +795,7 @@ REGISTRY.register(
             "columns": Attribute("int", doc="of the matrix", minimum=0),
             "offset": _OFFSET,
         },
+        code=_on_diagonal_code,
         flops=lambda x, **_: 0,
         formula="y[i, i + offset] = x[i]",
         gradient_formula="dx[i] = g[i, i + offset]",

@@ -53,7 +53,10 @@ REGISTRY.register(
         formula="[labels == c for c in classes]",
         gradient_formula="none",
         differentiable=False,
-        code="np.eye({classes})[{0}]",
+        indices=(0,),
+        code=lambda labels, *, classes, dtype: (
+            f"np.eye({classes}{'' if dtype == 'float64' else f', dtype=np.{dtype}'})[{labels}]"
+        ),
         domain=Domain(examples=(Example(((4,),), {"classes": 3}, ("int64",), 3),)),
     )
 )

@@ -11,7 +11,15 @@ import numpy as np
 
 from service.engine.errors import OperatorError, Shape
 from service.engine.operators._batch import native, shift_axis
-from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.registry import (
+    REGISTRY,
+    Argument,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    TensorSpec,
+)
 from service.engine.shapes import broadcast, checked_axis, floating, promote
 
 AXIS = {"axis": Attribute("axis", -1, "the axis of the classes")}
@@ -125,6 +133,30 @@ def _unfold(x: Any, *, kernel: Shape, strides: Shape, dilations: Shape) -> Any:
     return out
 
 
+def _unfold_code(x: Argument, *, kernel: Shape, strides: Shape, dilations: Shape) -> str:
+    rank = len(kernel)
+    spans = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
+    axes = tuple(range(-rank, 0))
+    seen = f"np.lib.stride_tricks.sliding_window_view({x}, {spans}, {axes})"
+    steps = [f"::{step}" if step > 1 else ":" for step in (*strides, *dilations)]
+    if set(steps) != {":"}:
+        seen += f"[..., {', '.join(steps)}]"
+    return f"np.moveaxis({seen}, {axes}, {tuple(axis - rank for axis in axes)})"
+
+
+def _plain_fold(windows: Any, *, size: Any, kernel: Any, strides: Any, dilations: Any) -> Any:
+    rank = len(kernel)
+    x = np.zeros((*windows.shape[: -2 * rank], *size), windows.dtype)
+    for tap in np.ndindex(*kernel):
+        places: Any = [
+            slice(t * d, t * d + (n - 1) * s + 1, s)
+            for t, d, n, s in zip(tap, dilations, windows.shape[-rank:], strides)  # noqa: B905
+        ]
+        places, window = (..., *places), (..., *tap, *[slice(None)] * rank)
+        x[places] += windows[window]
+    return x
+
+
 def _unfold_infer(x: TensorSpec, *, kernel: Shape, strides: Shape, dilations: Shape) -> TensorSpec:
     lead, _, places = _unfold_parts(x.shape, kernel, strides, dilations)
     return TensorSpec((*lead, *kernel, *places), x.dtype)
@@ -170,6 +202,7 @@ REGISTRY.register(
         summary="What a sliding window sees: its taps, then its places, behind the other axes.",
         infer=_unfold_infer,
         forward=_unfold,
+        code=_unfold_code,
         vjp=(
             lambda xp, g, y, x, kernel, **attrs: xp.fold(
                 g, size=x.shape[x.ndim - len(kernel) :], kernel=kernel, **attrs
@@ -197,6 +230,7 @@ REGISTRY.register(
         summary="Windows added back where unfold took them from: its adjoint.",
         infer=_fold_infer,
         forward=_fold,
+        plain=_plain_fold,
         vjp=(lambda xp, g, y, x, size, **attrs: xp.unfold(g, **attrs),),
         attributes={"size": Attribute("ints", doc="the last axes of the result"), **_WINDOW},
         formula="y[…, place * stride + tap * dilation] += x[…, tap, place]",

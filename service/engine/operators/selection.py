@@ -62,7 +62,9 @@ def _extremum(name: str, ufunc: Any, pick: Callable[..., float], word: str, shor
             gradient_formula=f"g to the {word} input, 0 to the others",
             kinks="Equal inputs share the gradient; see the attribute ties.",
             pattern="router",
-            code=f"np.{name}({{0}}, {{1}})",
+            code=lambda *inputs, ties: functools.reduce(
+                lambda folded, x: f"np.{name}({folded}, {x})", inputs
+            ),
             domain=Domain(distinct=True),
         )
     )
@@ -159,9 +161,16 @@ for _name, _ufunc, _scalar, _sign, _aliases in _COMPARISONS:
     )
 
 _CONNECTIVES: list[tuple[str, Any, Callable[..., bool], tuple[str, ...], str, str]] = [
-    ("logical_and", np.logical_and, lambda a, b: a and b, ("a", "b"), "and", "{0} & {1}"),
-    ("logical_or", np.logical_or, lambda a, b: a or b, ("a", "b"), "or", "{0} | {1}"),
-    ("logical_not", np.logical_not, operator.not_, ("a",), "not", "~{0}"),
+    (
+        "logical_and",
+        np.logical_and,
+        lambda a, b: a and b,
+        ("a", "b"),
+        "and",
+        "np.logical_and({0}, {1})",
+    ),
+    ("logical_or", np.logical_or, lambda a, b: a or b, ("a", "b"), "or", "np.logical_or({0}, {1})"),
+    ("logical_not", np.logical_not, operator.not_, ("a",), "not", "np.logical_not({0})"),
 ]
 for _name, _ufunc, _scalar, _inputs, _word, _code in _CONNECTIVES:
     REGISTRY.register(
@@ -178,13 +187,15 @@ for _name, _ufunc, _scalar, _inputs, _word, _code in _CONNECTIVES:
             scalar=_scalar,
             formula=f"a {_word} b" if len(_inputs) == 2 else f"{_word} a",
             gradient_formula="none",
-            code=_code,
+            # Not with &, | and ~, which Python's own True and False take for 1 and 0.
+            code=f"np.{_name}({', '.join(['{0}', '{1}'][: len(_inputs)])})",
         )
     )
 
 REGISTRY.register(
     Operator(
         name="stop_gradient",
+        view=True,
         differentiable=False,
         group="selection",
         inputs=("x",),
@@ -204,6 +215,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="identity",
+        view=True,
         group="selection",
         inputs=("x",),
         summary="The input unchanged.",

@@ -9,7 +9,15 @@ import numpy as np
 
 from service.engine.errors import OperatorError, Shape
 from service.engine.operators._batch import all_behind, behind, native, with_shape
-from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.registry import (
+    REGISTRY,
+    Argument,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    TensorSpec,
+)
 from service.engine.shapes import broadcast, checked_axes, checked_axis
 
 
@@ -33,6 +41,11 @@ def _no_flops(*_: TensorSpec, **__: Any) -> int:
     return 0
 
 
+def _reshape_code(x: Argument, *, shape: Shape) -> str:
+    x = x.bare or x
+    return x if x.spec.shape == tuple(shape) else f"np.reshape({x}, {tuple(shape)})"
+
+
 SHAPE = {"shape": Attribute("ints", doc="the new shape")}
 
 REGISTRY.register(
@@ -49,7 +62,8 @@ REGISTRY.register(
         flops=_no_flops,
         formula="reshape(x)",
         gradient_formula="dx = reshape(g)",
-        code="np.reshape({0}, {shape})",
+        view=True,
+        code=_reshape_code,
         domain=Domain(
             examples=(
                 Example(((2, 6),), {"shape": [3, 4]}),
@@ -91,6 +105,12 @@ def _broadcast_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
     return TensorSpec(shape, x.dtype)
 
 
+def _broadcast_code(x: Argument, *, shape: Shape) -> str:
+    if x.spec.size == 1:
+        return f"np.full({tuple(shape)}, {x.bare or x})"
+    return f"np.broadcast_to({x}, {tuple(shape)})"
+
+
 REGISTRY.register(
     Operator(
         name="broadcast_to",
@@ -106,7 +126,8 @@ REGISTRY.register(
         formula="x, repeated",
         gradient_formula="dx = g summed over the repeats",
         pattern="distributor",
-        code="np.broadcast_to({0}, {shape})",
+        view=True,
+        code=_broadcast_code,
         domain=Domain(
             examples=(
                 Example(((3, 1),), {"shape": [2, 3, 4]}),
@@ -115,6 +136,25 @@ REGISTRY.register(
         ),
     )
 )
+
+
+def _sum_to_code(x: Argument, *, shape: Shape) -> str:
+    have, want = x.spec.shape, tuple(shape)
+    if have == want:
+        return x
+    axes = _summed_axes(have, want)
+    if not want or len(axes) == len(have) == len(want) == 1:
+        return f"np.sum({x})" if not want else f"np.sum({x}, keepdims=True)"
+    lead = len(have) - len(want)
+    text: str = x
+    if lead:
+        text = f"np.sum({text}, axis={_one_or_all(axes[:lead])})"
+    inner = tuple(axis - lead for axis in axes[lead:])
+    return f"np.sum({text}, axis={_one_or_all(inner)}, keepdims=True)" if inner else text
+
+
+def _one_or_all(axes: Shape) -> int | Shape:
+    return axes[0] if len(axes) == 1 else axes
 
 
 def _summed_axes(shape: Shape, target: Shape) -> tuple[int, ...]:
@@ -155,6 +195,7 @@ REGISTRY.register(
         attributes=SHAPE,
         flops=lambda x, shape: x.size,
         formula="Σ x over the repeats",
+        code=_sum_to_code,
         gradient_formula="dx = g, repeated",
         pattern="distributor",
         domain=Domain(
@@ -190,6 +231,7 @@ REGISTRY.register(
         formula="x with new axes",
         gradient_formula="dx = reshape(g)",
         aliases=("unsqueeze",),
+        view=True,
         code="np.expand_dims({0}, {axis})",
         domain=Domain(
             examples=(Example(((2, 3),), {"axis": 1}), Example(((2,),), {"axis": [0, -1]}))
@@ -211,6 +253,12 @@ def _squeeze_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
     return TensorSpec(tuple(size for i, size in enumerate(x.shape) if i not in axes), x.dtype)
 
 
+def _squeeze_code(x: Argument, *, axis: Any) -> str:
+    if axis == () or 1 not in x.spec.shape:
+        return x
+    return f"np.squeeze({x}{'' if axis is None else f', {axis}'})"
+
+
 REGISTRY.register(
     Operator(
         name="squeeze",
@@ -227,7 +275,8 @@ REGISTRY.register(
         flops=_no_flops,
         formula="x without axes of size 1",
         gradient_formula="dx = reshape(g)",
-        code="np.squeeze({0}, {axis})",
+        view=True,
+        code=_squeeze_code,
         domain=Domain(
             examples=(Example(((2, 1, 3),), {"axis": 1}), Example(((1, 2, 1),), {"axis": None}))
         ),
@@ -293,6 +342,7 @@ REGISTRY.register(
         formula="x with its axes reordered",
         gradient_formula="dx = g with its axes put back",
         aliases=("permute",),
+        view=True,
         code="np.transpose({0}, {axes})",
         domain=Domain(
             examples=(
@@ -323,6 +373,7 @@ REGISTRY.register(
         flops=_no_flops,
         formula="x[::-1]",
         gradient_formula="dx = g[::-1]",
+        view=True,
         code="np.flip({0}, {axis})",
         domain=Domain(examples=(Example(((2, 3),)), Example(((4, 3),), {"axis": 0}))),
     )
