@@ -10,7 +10,7 @@ PORT ?= 8000
 JOBS ?= 2
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test lint format types browser postgres node r test-oracles test-cluster \
+.PHONY: help setup serve test lint format types browser postgres promtool node r test-oracles test-cluster \
 	fuzz load bench image-test sbom audit licences lock openapi clean
 
 help: ## show what there is
@@ -39,7 +39,7 @@ serve: $(VENV)/.core ## start the service (HOST, PORT)
 	$(BIN)/gradient-service serve --host $(HOST) --port $(PORT)
 
 # With CI set a skipped test is a failure: what a test needs must be there then.
-test: lint types browser postgres node r ## lint, format check, strict types and the tests
+test: lint types browser postgres promtool node r ## lint, format check, strict types and the tests
 	$(BIN)/python -m pytest -q -n $(JOBS) $(if $(CI),--no-skips)
 
 lint: $(VENV)/.dev ## lint and format check
@@ -58,6 +58,9 @@ browser: ## install Chromium for the browser tests, where Debian's packages can 
 
 postgres: ## install PostgreSQL for the store's tests, likewise
 	@scripts/apt-install.sh postgresql postgresql
+
+promtool: ## install Prometheus' checker of metrics, likewise
+	@scripts/apt-install.sh promtool prometheus
 
 node: ## install Node.js for the JavaScript example, likewise
 	@scripts/apt-install.sh node nodejs

@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     light_body_bytes: int = Field(
         262_144,
         ge=0,
-        description="Up to this size a body is read in the lane for light requests.",
+        description="Up to this size a body is read in the pool for light requests.",
     )
     light_flops: int = Field(
         20_000_000, ge=0, description="Up to this cost a request counts as light."

@@ -111,13 +111,13 @@ def _register_gauges(metrics: Metrics, pipeline: Pipeline, pools: Pools) -> None
 
 
 def _register_pool(metrics: Metrics, pool: WorkerPool) -> None:
-    metrics.gauge("lane_running", "Requests being computed.", lambda: pool.running, lane=pool.name)
+    metrics.gauge("pool_running", "Requests being computed.", lambda: pool.running, pool=pool.name)
     metrics.gauge(
-        "lane_waiting", "Requests waiting for a thread.", lambda: pool.waiting, lane=pool.name
+        "pool_waiting", "Requests waiting for a thread.", lambda: pool.waiting, pool=pool.name
     )
     metrics.counter(
-        "lane_refused",
+        "pool_refused",
         "Requests refused as the queue was full.",
         lambda: pool.refused,
-        lane=pool.name,
+        pool=pool.name,
     )

@@ -22,4 +22,5 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 async def read_metrics(request: Request) -> Response:
     """Requests, errors by code, durations, work done, queues, refusals. Scope: admin."""
     metrics: Metrics = request.app.state.metrics
+    metrics.publish()
     return Response(await run_in_threadpool(metrics.render), media_type=MEDIA_TYPE)
