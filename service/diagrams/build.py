@@ -99,7 +99,7 @@ def _circuit(
                 label = wires[0].value or label
             nodes.append(Node(name, label, kind, op.name, wires=wires, tip=name))  # type: ignore[arg-type]
             continue
-        sign = symbol(op.name, [source.literal for source in inputs], graph.attributes(position))
+        sign = symbol(op.name, [source.literal for source in inputs])
         caption = "" if name.startswith("_") else text.clipped(name, 18)
         tip = f"{name} = {op.name}" + (f": {op.formula}" if op.formula else "")
         if op.gradient_formula:

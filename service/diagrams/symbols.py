@@ -2,63 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from service.diagrams import numbers
+from service.engine.operators import REGISTRY
 
-_SIGNS: Mapping[str, str] = {
-    "add": "+",
-    "subtract": "−",
-    "multiply": "*",
-    "divide": "/",
-    "negative": "*-1",
-    "reciprocal": "1/x",
-    "maximum": "max",
-    "minimum": "min",
-    "matmul": "@",
-    "sum": "Σ",
-    "sigmoid": "σ",
-    "sqrt": "√x",
-    "square": "x²",
-    "pow": "^",
-    "matrix_transpose": "ᵀ",
-    "identity": "=",
-    "abs": "|x|",
-    "less": "<",
-    "less_equal": "≤",
-    "greater": ">",
-    "greater_equal": "≥",
-    "equal": "==",
-    "not_equal": "≠",
-    "logical_and": "and",
-    "logical_or": "or",
-    "logical_not": "not",
-    "output_of": ".",
-}
-_BEFORE = {"add": "+{}", "subtract": "{}−", "multiply": "*{}", "divide": "{}/x", "pow": "{}ˣ"}
-_AFTER = {"add": "+{}", "subtract": "−{}", "multiply": "*{}", "divide": "/{}", "pow": "^{}"}
 _POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def symbol(op: str, literals: Sequence[float | bool | None], attrs: Mapping[str, Any]) -> str:
-    """The sign of operator `op`; `literals` holds its literal inputs at their places.
+def symbol(name: str, literals: Sequence[float | bool | None]) -> str:
+    """The sign of the operator `name`; `literals` holds its literal inputs at their places.
 
     A literal becomes part of the sign, as in the note's +1 and *-1 gates.
     """
-    if len(literals) == 2 and op in _AFTER:
-        first, second = literals
-        if first is None and second is not None:
-            if op == "pow" and float(second).is_integer():
-                return "x" + str(int(second)).translate(_POWERS)
-            return _AFTER[op].format(short(second))
-        if first is not None and second is None:
-            return _BEFORE[op].format(short(first))
-    if len(literals) == 2 and op in ("maximum", "minimum"):
-        known = [x for x in literals if x is not None]
-        if len(known) == 1:
-            return f"{_SIGNS[op]}({short(known[0])}, ·)"
-    return _SIGNS.get(op, op)
+    sign = REGISTRY[name].sign or name
+    if isinstance(sign, str):
+        return sign
+    known = [(place, x) for place, x in enumerate(literals) if x is not None]
+    if len(literals) != 2 or len(known) != 1:
+        return sign[0]
+    place, literal = known[0]
+    template = sign[1 + place]
+    if template == "^{}" and float(literal).is_integer():
+        return "x" + str(int(literal)).translate(_POWERS)
+    return template.format(short(literal))
 
 
 def short(literal: float | bool) -> str:

@@ -18,7 +18,7 @@ F'(x) and F'(x)F''(x), Advances in Engineering Software 4 (1982), for the ladder
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -67,29 +67,6 @@ _STENCILS: dict[str, dict[int, float]] = {
     "five_point": {2: -1 / 12, 1: 8 / 12, -1: -8 / 12, -2: 1 / 12},
 }
 _COMPLEX_STEP = 1e-20
-
-# Operators whose NumPy forward is an analytic function of complex numbers as it stands.
-_ANALYTIC = frozenset(
-    """
-    add subtract multiply divide negative reciprocal pow exp exp2 expm1 log log1p log2 log10
-    sqrt square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sum mean prod
-    cumulative_sum cumulative_prod matmul einsum matrix_transpose diagonal diagonal_matrix tril
-    triu inv solve det reshape broadcast_to sum_to expand_dims squeeze permute_dims flip roll
-    pad slice slice_into take index_add take_along_axis scatter_add concat stack split unstack
-    unfold fold identity where one_hot
-    """.split()  # noqa: SIM905
-)
-_COMPLEX: dict[str, Callable[..., Any]] = {
-    "sigmoid": lambda x: 1.0 / (1.0 + np.exp(-x)),
-    "softplus": lambda x: np.log(1.0 + np.exp(x)),
-    "silu": lambda x: x / (1.0 + np.exp(-x)),
-    "softmax": lambda x, *, axis: np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True),
-    "log_softmax": lambda x, *, axis: x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True)),
-    "logsumexp": lambda x, *, axis, keepdims: np.log(
-        np.sum(np.exp(x), axis=axis, keepdims=keepdims)
-    ),
-}
-"""Operators whose real forward picks branches, in their analytic form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +239,7 @@ def _refuse_branches(program: Program) -> None:
         for step in program.code.steps
         if not step.leaf
         and step.operator is not PROJECT
-        and step.operator.name not in _ANALYTIC
-        and step.operator.name not in _COMPLEX
+        and not step.operator.analytic
         and step.operator.differentiable
     ]
     if faults:
@@ -304,7 +280,7 @@ class _Function:
         self.control = control
         self.epsilon = float(np.finfo(program.dtype).eps)
         self.selectors = [
-            slot for slot, one in enumerate(self.code.steps) if one.operator.name in _BRANCHES
+            slot for slot, one in enumerate(self.code.steps) if one.operator.branch is not None
         ]
 
     def at(self, name: str, value: Any) -> tuple[float, list[Any]]:
@@ -317,12 +293,7 @@ class _Function:
         total = float(np.sum(np.asarray(values[self.slot], np.float64) * self.cotangent))
         with np.errstate(all="ignore"):
             branches = [
-                _BRANCHES[self.code.steps[slot].operator.name](
-                    self.code.steps[slot],
-                    values[slot],
-                    *(values[source] for source in self.code.steps[slot].inputs),
-                )
-                for slot in self.selectors
+                _branch(self.code.steps[slot], values, values[slot]) for slot in self.selectors
             ]
         return total, branches
 
@@ -350,47 +321,21 @@ def _run_complex(code: Code, leaves: Mapping[str, Any]) -> list[Any]:
                 # All are complex: an operator may make its result like its first input.
                 values.append(np.asarray(value, complex)[()] if step.spec.floating else value)
                 continue
-            function = _COMPLEX.get(step.operator.name) or ARRAYS.function(step.operator)
+            function = step.operator.analytic
+            if not callable(function):
+                function = ARRAYS.function(step.operator)
             if not step.operator.differentiable:
                 inputs = [np.real(x) for x in inputs]
-            elif "indices" in step.operator.inputs:
-                where = step.operator.inputs.index("indices")
-                inputs[where] = np.real(inputs[where])
+            for place in step.operator.indices:
+                inputs[place] = np.real(inputs[place])
             values.append(function(*inputs, **step.attrs))
     return values
 
 
-def _kept(y: Any, step: Step, x: Any) -> Any:
-    """A reduction's result in a shape that broadcasts against its input."""
-    axis = step.attrs["axis"]
-    if np.ndim(y) == np.ndim(x):
-        return y
-    return np.expand_dims(y, axis) if axis is not None else y
-
-
-def _above(step: Step, y: Any, x: Any) -> Any:
-    return np.sign(x)
-
-
-# Which branch a selector took, as an array that can be compared.
-_BRANCHES: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("relu", "abs", "leaky_relu", "elu", "selu"), _above),
-    **dict.fromkeys(
-        (
-            "sign", "floor", "ceil", "round", "less", "less_equal", "greater", "greater_equal",
-            "equal", "not_equal", "logical_and", "logical_or", "logical_not", "argmax", "argmin",
-        ),
-        lambda step, y, *x: y,
-    ),
-    **dict.fromkeys(
-        ("maximum", "minimum"), lambda step, y, *x: [np.broadcast_to(a == y, y.shape) for a in x]
-    ),
-    **dict.fromkeys(("max", "min"), lambda step, y, x: x == _kept(y, step, x)),
-    "clip": lambda step, y, x: np.sign(x - y),
-    "hard_sigmoid": lambda step, y, x: np.sign(y) + (y >= 1),
-    "cast": lambda step, y, x: np.zeros(()) if np.issubdtype(y.dtype, np.floating) else y,
-    "remainder": lambda step, y, a, b: np.floor(a / b),
-}  # fmt: skip
+def _branch(step: Step, values: Sequence[Any], result: Any) -> Any:
+    """Which branch a selector took, as something that can be compared."""
+    assert step.operator.branch is not None
+    return step.operator.branch(result, *(values[source] for source in step.inputs), **step.attrs)
 
 
 def _same(one: list[Any], other: list[Any]) -> bool:

@@ -250,6 +250,19 @@ class Operator:
     view
         Whether the result is the input's elements in another arrangement, which NumPy may
         give without a copy.
+    analytic
+        Whether `forward` is an analytic function of complex numbers as it stands; a
+        function, where that one picks branches and this one means the same without.
+    branch(y, *inputs, **attrs)
+        For operators with kinks and jumps: which side the inputs lie on, as an array.
+    numbers
+        In which numbers it computes: "any"; "numeric", truth values as 0 and 1; "floating",
+        integers too as floating numbers; "mixed", these only where no input is floating.
+    sign
+        What a drawn gate says, where that isn't the name; of three, the second and the
+        third are for a number in place of the first and of the second input.
+    onnx
+        The ONNX operator that means the same of the same inputs and attributes.
     gate
         The elementwise operator that the name means with two or more inputs (`max`).
     numpy
@@ -285,6 +298,11 @@ class Operator:
     domain: Domain = field(default_factory=Domain)
     differentiable: bool = True
     internal: bool = False
+    analytic: bool | Rule = False
+    branch: Rule | None = None
+    numbers: Literal["any", "numeric", "floating", "mixed"] = "any"
+    sign: str | tuple[str, str, str] = ""
+    onnx: str = ""
     gate: str = ""
     numpy: tuple[Spelling, ...] = ()
 

@@ -24,25 +24,7 @@ _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
 _MULTIPLY, _NEGATIVE = REGISTRY["multiply"], REGISTRY["negative"]
 _ADD, _SUBTRACT = REGISTRY["add"], REGISTRY["subtract"]
 
-_CAST, _POW = REGISTRY["cast"], REGISTRY["pow"]
-
-_NUMERIC = frozenset(
-    op
-    for op in REGISTRY
-    if op.group in ("unary", "activation", "arithmetic") or op.name in ("softmax", "log_softmax")
-)
-"""Operators that compute with truth values as the numbers 0 and 1, of floating dtype.
-
-NumPy refuses some of these and gives half floats or bytes for others.
-"""
-_FLOATING = frozenset(
-    REGISTRY[name]
-    for name in (
-        *("inv", "solve", "cofactor", "det", "slogdet", "cholesky", "eigh", "svd", "qr"),
-        *("pow", "clip"),
-    )
-)
-"""Operators that compute with integers, too, as floating numbers."""
+_CAST = REGISTRY["cast"]
 
 
 class Traced:
@@ -182,7 +164,7 @@ class Builder:
             None,
         )
         traced = tuple(x if isinstance(x, Traced) else self.literal(x, like) for x in inputs)
-        if op in _NUMERIC or op in _FLOATING:
+        if op.numbers != "any":
             traced = self._numbers(op, traced, like)
         specs = tuple(x.spec for x in traced)
         inferred = op.infer(*specs, **full)
@@ -198,14 +180,12 @@ class Builder:
         self, op: Operator, inputs: tuple[Traced, ...], like: str | None
     ) -> tuple[Traced, ...]:
         """The inputs, with truth values, or all that isn't floating, cast to a floating dtype."""
-        if op in _FLOATING:
+        if op.numbers == "floating" or (op.numbers == "mixed" and like is None):
             change = [not x.spec.floating for x in inputs]
-        elif like is None:
+        elif op.numbers == "numeric" and like is None:
             change = [x.dtype == "bool" for x in inputs]
         else:
             return inputs  # NumPy's promotion does the same, without a copy
-        if op is _POW and like is not None:
-            return inputs
         return tuple(
             self.emit(_CAST, (x,), {"dtype": like or self.dtype}) if wanted else x
             for x, wanted in zip(inputs, change, strict=True)

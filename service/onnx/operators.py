@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import onnx
 
+from service.engine.operators import REGISTRY
 from service.onnx.errors import Unsupported
 
 Reference = Any
@@ -58,19 +59,6 @@ class Node(Protocol):
 Handler = Callable[[Node], Sequence[Reference] | Reference]
 HANDLERS: dict[tuple[str, str], Handler] = {}
 
-_SAME = {
-    "Exp": "exp", "Log": "log", "Sqrt": "sqrt", "Abs": "abs", "Neg": "negative", "Sin": "sin",
-    "Cos": "cos", "Tan": "tan", "Asin": "asin", "Acos": "acos", "Atan": "atan", "Sinh": "sinh",
-    "Cosh": "cosh", "Asinh": "asinh", "Acosh": "acosh", "Atanh": "atanh", "Tanh": "tanh",
-    "Sigmoid": "sigmoid", "Relu": "relu", "Softplus": "softplus", "Erf": "erf",
-    "Floor": "floor", "Ceil": "ceil", "Round": "round", "Sign": "sign",
-    "Reciprocal": "reciprocal", "Identity": "identity", "Not": "logical_not", "Det": "det",
-    "Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide", "Pow": "pow",
-    "MatMul": "matmul", "Less": "less", "LessOrEqual": "less_equal", "Greater": "greater",
-    "GreaterOrEqual": "greater_equal", "Equal": "equal", "And": "logical_and",
-    "Or": "logical_or", "Xor": "not_equal", "Where": "where",
-}  # fmt: skip
-
 
 def handles(name: str, domain: str = "") -> Callable[[Handler], Handler]:
     """Register the handler of an ONNX operator."""
@@ -86,8 +74,10 @@ def _same(op: str) -> Handler:
     return lambda n: n.emit(op, *(n.ref(i) for i in range(len(n.inputs))))
 
 
-for _onnx, _here in _SAME.items():
-    HANDLERS["", _onnx] = _same(_here)
+HANDLERS["", "Xor"] = _same("not_equal")
+for _op in sorted(REGISTRY, key=lambda op: op.differentiable):
+    if _op.onnx and not _op.attributes:
+        HANDLERS["", _op.onnx] = _same(_op.name)
 
 
 def ints(array: Any) -> list[int]:

@@ -26,39 +26,6 @@ from service.onnx.errors import OnnxError, Unsupported
 OPSET = 20
 IR_VERSION = 9
 
-_SAME = {
-    "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "abs": "Abs", "negative": "Neg", "sin": "Sin",
-    "cos": "Cos", "tan": "Tan", "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh",
-    "cosh": "Cosh", "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "tanh": "Tanh",
-    "sigmoid": "Sigmoid", "relu": "Relu", "softplus": "Softplus", "erf": "Erf",
-    "floor": "Floor", "ceil": "Ceil", "round": "Round", "sign": "Sign",
-    "reciprocal": "Reciprocal", "identity": "Identity", "stop_gradient": "Identity",
-    "selu": "Selu", "logical_not": "Not", "det": "Det", "add": "Add", "subtract": "Sub",
-    "multiply": "Mul", "divide": "Div", "matmul": "MatMul", "maximum": "Max", "minimum": "Min",
-    "less": "Less", "less_equal": "LessOrEqual", "greater": "Greater",
-    "greater_equal": "GreaterOrEqual", "equal": "Equal", "logical_and": "And",
-    "logical_or": "Or", "where": "Where", "pow": "Pow",
-}  # fmt: skip
-_ATTRS = {
-    "leaky_relu": ("LeakyRelu", {"alpha": "alpha"}),
-    "elu": ("Elu", {"alpha": "alpha"}),
-    "hard_sigmoid": ("HardSigmoid", {"alpha": "alpha", "beta": "beta"}),
-    "gelu": ("Gelu", {"approximate": "approximate"}),
-    "softmax": ("Softmax", {"axis": "axis"}),
-    "log_softmax": ("LogSoftmax", {"axis": "axis"}),
-    "concat": ("Concat", {"axis": "axis"}),
-    "take": ("Gather", {"axis": "axis"}),
-    "einsum": ("Einsum", {"equation": "equation"}),
-}
-_REDUCTIONS = {
-    "sum": "ReduceSum",
-    "mean": "ReduceMean",
-    "max": "ReduceMax",
-    "min": "ReduceMin",
-    "prod": "ReduceProd",
-    "logsumexp": "ReduceLogSumExp",
-}
-
 
 def to_onnx(
     graph: Graph,
@@ -195,27 +162,31 @@ class _Writer:
     ) -> None:
         """One application of an operator, by its own ONNX operator or expanded."""
         name = operator.name
-        if name in _SAME:
-            inputs = self._alike(name, inputs, specs, results[0])
-            self.emit(_SAME[name], inputs, outputs[0])
-        elif name in _ATTRS:
-            op, names = _ATTRS[name]
-            given = {theirs: _attribute(attrs[ours]) for ours, theirs in names.items()}
-            self.emit(op, inputs, outputs[0], **given)
-        elif name in _REDUCTIONS and (not specs[0].shape or _axes(attrs["axis"]) == []):
-            self.emit("Identity", inputs, outputs[0])
-        elif name in _REDUCTIONS:
-            axes = _axes(attrs["axis"])
-            axes = list(range(len(specs[0].shape))) if axes is None else axes
-            given_axes = [self.integers(axes)]
-            keepdims = int(attrs["keepdims"])
-            self.emit(_REDUCTIONS[name], [*inputs, *given_axes], outputs[0], keepdims=keepdims)
+        if operator.onnx and operator.group == "reduction":
+            self._reduction(operator.onnx, inputs, specs[0], attrs, outputs[0])
+        elif operator.onnx:
+            if not operator.indices:
+                inputs = self._alike(name, inputs, specs, results[0])
+            known = onnx.defs.get_schema(operator.onnx, OPSET).attributes
+            given = {key: _attribute(value) for key, value in attrs.items() if key in known}
+            self.emit(operator.onnx, inputs, outputs[0], **given)
         elif name in _WRITERS:
             _WRITERS[name](self, inputs, specs, attrs, outputs, results)
         elif operator.composite:
             self._expanded(operator, inputs, specs, attrs, outputs)
         else:
             raise Unsupported("ONNX has no such operator")
+
+    def _reduction(
+        self, op: str, inputs: Sequence[str], x: TensorSpec, attrs: Mapping[str, Any], output: str
+    ) -> None:
+        """A reduction; ONNX's take no empty list of axes for what it is."""
+        axes = _axes(attrs["axis"])
+        if not x.shape or axes == []:
+            self.emit("Identity", inputs, output)
+            return
+        given = self.integers(list(range(len(x.shape))) if axes is None else axes)
+        self.emit(op, [*inputs, given], output, keepdims=int(attrs["keepdims"]))
 
     def _alike(
         self,

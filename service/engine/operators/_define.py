@@ -43,6 +43,7 @@ def unary(
             gradient_formula=gradient,
             code=code or f"np.{name}({{0}})",
             domain=Domain(ranges=(interval,), avoid=avoid),
+            numbers=more.pop("numbers", "numeric"),
             **more,
         )
     )
@@ -77,6 +78,7 @@ def binary(
             formula=formula,
             gradient_formula=gradient,
             domain=domain or Domain(),
+            numbers=more.pop("numbers", "numeric"),
             **more,
         )
     )

@@ -246,6 +246,8 @@ def _einsum_flops(*inputs: TensorSpec, equation: str) -> int:
 REGISTRY.register(
     Operator(
         name="einsum",
+        onnx="Einsum",
+        analytic=True,
         group="linear algebra",
         inputs=("x",),
         variadic=True,

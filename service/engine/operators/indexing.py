@@ -109,6 +109,7 @@ def _slice_scatter(x: Argument, *, shape: Shape, **attrs: Any) -> Scatter:
 REGISTRY.register(
     Operator(
         name="slice",
+        analytic=True,
         group="indexing",
         inputs=("x",),
         summary="A part of a tensor, by first index, stop and step on some axes.",
@@ -158,6 +159,7 @@ def _slice_into_infer(x: TensorSpec, *, shape: Shape, **attrs: Any) -> TensorSpe
 REGISTRY.register(
     Operator(
         name="slice_into",
+        analytic=True,
         group="indexing",
         inputs=("x",),
         summary="Zeros of a shape with the input at the place that slice would take: its adjoint.",
@@ -288,6 +290,8 @@ def _take_batch(xp: Any, flags: tuple[bool, ...], x: Any, indices: Any, *, axis:
 REGISTRY.register(
     Operator(
         name="take",
+        onnx="Gather",
+        analytic=True,
         group="indexing",
         inputs=("x", "indices"),
         summary="The rows (along an axis) that indices name; one may be taken often.",
@@ -358,6 +362,7 @@ def _index_add_batch(
 REGISTRY.register(
     Operator(
         name="index_add",
+        analytic=True,
         group="indexing",
         inputs=("x", "indices", "updates"),
         summary="Updates added to the rows (along an axis) that indices name: the adjoint of take.",
@@ -437,6 +442,7 @@ def _along_batch(name: str) -> Any:
 REGISTRY.register(
     Operator(
         name="take_along_axis",
+        analytic=True,
         group="indexing",
         inputs=("x", "indices"),
         summary="For every place the element that the index there names, along an axis.",
@@ -491,6 +497,7 @@ def _scatter_infer(
 REGISTRY.register(
     Operator(
         name="scatter_add",
+        analytic=True,
         group="indexing",
         inputs=("x", "indices", "updates"),
         summary="Updates added at the places that indices name along an axis.",

@@ -66,6 +66,8 @@ def _listed(function: str) -> Any:
 REGISTRY.register(
     Operator(
         name="concat",
+        onnx="Concat",
+        analytic=True,
         group="joining",
         inputs=("x",),
         variadic=True,
@@ -108,6 +110,7 @@ def _stack_rule(index: int, xp: Any, g: Any, y: Any, *inputs: Any, axis: int) ->
 REGISTRY.register(
     Operator(
         name="stack",
+        analytic=True,
         group="joining",
         inputs=("x",),
         variadic=True,
@@ -178,6 +181,7 @@ def _filled(xp: Any, g: Any, y: Any) -> list[Any]:
 REGISTRY.register(
     Operator(
         name="split",
+        analytic=True,
         group="joining",
         inputs=("x",),
         outputs=2,
@@ -220,6 +224,7 @@ def _unstack_infer(x: TensorSpec, *, axis: int) -> Any:
 REGISTRY.register(
     Operator(
         name="unstack",
+        analytic=True,
         group="joining",
         inputs=("x",),
         outputs=2,

@@ -41,6 +41,7 @@ def _project(parts: tuple[Any, ...], *, index: int) -> Any:
 PROJECT = REGISTRY.register(
     Operator(
         name="output_of",
+        sign=".",
         group="leaf",
         inputs=("x",),
         summary="One output of a node that has several.",

@@ -98,6 +98,9 @@ def _matmul_flops(a: TensorSpec, b: TensorSpec) -> int:
 REGISTRY.register(
     Operator(
         name="matmul",
+        onnx="MatMul",
+        sign="@",
+        analytic=True,
         batch=_matmul_batch,
         group="linear algebra",
         inputs=("a", "b"),
@@ -139,6 +142,8 @@ def _transpose_infer(x: TensorSpec) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="matrix_transpose",
+        sign="ᵀ",
+        analytic=True,
         batch=native("matrix_transpose"),
         group="linear algebra",
         inputs=("x",),
@@ -249,6 +254,8 @@ _SQUARES = (Example(((3, 3),)), Example(((2, 3, 3),)))
 REGISTRY.register(
     Operator(
         name="inv",
+        numbers="floating",
+        analytic=True,
         group="linear algebra",
         inputs=("x",),
         summary="The inverse of a matrix; NaN for a singular one.",
@@ -316,6 +323,8 @@ def _solve_batch(xp: Any, flags: tuple[bool, ...], a: Any, b: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="solve",
+        numbers="floating",
+        analytic=True,
         group="linear algebra",
         inputs=("a", "b"),
         summary="The x with a @ x = b; NaN for a singular a.",
@@ -403,6 +412,7 @@ def _cofactor_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="cofactor",
+        numbers="floating",
         group="linear algebra",
         inputs=("x",),
         summary="The matrix of cofactors: the slope of the determinant.",
@@ -467,6 +477,9 @@ def _per_matrix(x: TensorSpec) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="det",
+        onnx="Det",
+        numbers="floating",
+        analytic=True,
         group="linear algebra",
         inputs=("x",),
         summary="The determinant.",
@@ -499,6 +512,7 @@ def _slogdet_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="slogdet",
+        numbers="floating",
         group="linear algebra",
         inputs=("x",),
         outputs=2,
@@ -532,6 +546,7 @@ def _cholesky_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="cholesky",
+        numbers="floating",
         group="linear algebra",
         inputs=("x",),
         summary="The lower triangular L with L @ L.T = (x + x.T) / 2; NaN where there is none.",
@@ -579,6 +594,7 @@ def _eigh_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="eigh",
+        numbers="floating",
         group="linear algebra",
         inputs=("x",),
         outputs=2,
@@ -644,6 +660,7 @@ def _svd_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="svd",
+        numbers="floating",
         group="linear algebra",
         inputs=("x",),
         outputs=3,
@@ -698,6 +715,7 @@ def _qr_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="qr",
+        numbers="floating",
         group="linear algebra",
         inputs=("x",),
         outputs=2,
@@ -760,6 +778,7 @@ _OFFSET = Attribute("int", 0, "0 for the main diagonal, 1 for the one above it")
 REGISTRY.register(
     Operator(
         name="diagonal",
+        analytic=True,
         group="linear algebra",
         inputs=("x",),
         summary="A diagonal of the last two axes.",
@@ -783,6 +802,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="diagonal_matrix",
+        analytic=True,
         group="linear algebra",
         inputs=("x",),
         summary="Zeros with a vector on a diagonal: the adjoint of diagonal.",
@@ -835,6 +855,7 @@ for _name, _function, _side in (("tril", np.tril, "below"), ("triu", np.triu, "a
     REGISTRY.register(
         Operator(
             name=_name,
+            analytic=True,
             group="linear algebra",
             inputs=("x",),
             summary=f"The triangle on and {_side} a diagonal, zeros elsewhere.",

@@ -37,6 +37,7 @@ def one_hot(labels: Any, *, classes: int, dtype: str = "float64") -> Any:
 REGISTRY.register(
     Operator(
         name="one_hot",
+        analytic=True,
         batch=native("one_hot"),
         group="indexing",
         inputs=("labels",),

@@ -52,6 +52,9 @@ def softmax(x: Any, *, axis: int) -> Any:
 REGISTRY.register(
     Operator(
         name="softmax",
+        onnx="Softmax",
+        numbers="numeric",
+        analytic=lambda x, *, axis: np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True),
         batch=shift_axis("softmax"),
         group="neural network",
         inputs=("x",),
@@ -69,6 +72,9 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="log_softmax",
+        onnx="LogSoftmax",
+        numbers="numeric",
+        analytic=lambda x, *, axis: x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True)),
         batch=shift_axis("log_softmax"),
         group="neural network",
         inputs=("x",),
@@ -196,6 +202,7 @@ _WINDOW = {
 REGISTRY.register(
     Operator(
         name="unfold",
+        analytic=True,
         batch=native("unfold"),
         group="neural network",
         inputs=("x",),
@@ -224,6 +231,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="fold",
+        analytic=True,
         batch=native("fold"),
         group="neural network",
         inputs=("x",),

@@ -67,6 +67,9 @@ def _code(function: str) -> Any:
 REGISTRY.register(
     Operator(
         name="sum",
+        onnx="ReduceSum",
+        sign="Σ",
+        analytic=True,
         batch=shift_axis("sum"),
         group="reduction",
         inputs=("x",),
@@ -86,6 +89,8 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="mean",
+        onnx="ReduceMean",
+        analytic=True,
         batch=shift_axis("mean"),
         group="reduction",
         inputs=("x",),
@@ -114,6 +119,12 @@ def _extremum_rule(xp: Any, g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -
     return keep(xp, g, x, axis, keepdims) * share
 
 
+def _chosen(y: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
+    """Where the extremum lies."""
+    whole = y if keepdims or axis is None else np.expand_dims(y, axis)
+    return np.equal(x, whole)
+
+
 for _name, _function, _word in (("max", np.max, "largest"), ("min", np.min, "smallest")):
     REGISTRY.register(
         Operator(
@@ -122,6 +133,8 @@ for _name, _function, _word in (("max", np.max, "largest"), ("min", np.min, "sma
             group="reduction",
             inputs=("x",),
             gate=f"{_name}imum",
+            onnx=f"Reduce{_name.title()}",
+            branch=_chosen,
             summary=f"The {_word} element over axes; with two or more inputs the gate {_name}imum.",
             infer=_infer_extremum,
             forward=_function,
@@ -173,6 +186,8 @@ def _prod_rule(xp: Any, g: Any, y: Any, x: Any, axis: Any, keepdims: bool) -> An
 REGISTRY.register(
     Operator(
         name="prod",
+        onnx="ReduceProd",
+        analytic=True,
         batch=shift_axis("prod"),
         group="reduction",
         inputs=("x",),
@@ -286,6 +301,7 @@ for _name, _cumulative, _rule, _sign, _slope in (
     REGISTRY.register(
         Operator(
             name=f"cumulative_{_name}",
+            analytic=True,
             batch=shift_axis(f"cumulative_{_name}"),
             group="reduction",
             inputs=("x",),
@@ -327,6 +343,10 @@ def _logsumexp_infer(x: TensorSpec, *, axis: Any, keepdims: bool) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="logsumexp",
+        onnx="ReduceLogSumExp",
+        analytic=lambda x, *, axis, keepdims: np.log(
+            np.sum(np.exp(x), axis=axis, keepdims=keepdims)
+        ),
         batch=shift_axis("logsumexp"),
         group="reduction",
         inputs=("x",),
@@ -370,6 +390,7 @@ for _name, _which, _word in (("argmax", np.argmax, "largest"), ("argmin", np.arg
     REGISTRY.register(
         Operator(
             name=_name,
+            branch=lambda y, x, **_: y,
             batch=_which_batch(_name),
             group="reduction",
             inputs=("x",),

@@ -47,6 +47,9 @@ def _extremum(name: str, ufunc: Any, pick: Callable[..., float], word: str, shor
             infer=elementwise,
             forward=forward,
             vjp=_share,
+            sign=(short, f"{short}({{}}, ·)", f"{short}({{}}, ·)"),
+            onnx=short.title(),
+            branch=lambda y, *inputs, ties: [np.broadcast_to(x == y, np.shape(y)) for x in inputs],
             attributes={
                 "ties": Attribute(
                     "choice",
@@ -110,6 +113,8 @@ def _where_infer(condition: TensorSpec, a: TensorSpec, b: TensorSpec) -> TensorS
 REGISTRY.register(
     Operator(
         name="where",
+        onnx="Where",
+        analytic=True,
         group="selection",
         inputs=("condition", "a", "b"),
         summary="The first value where the condition holds, else the second.",
@@ -132,15 +137,15 @@ REGISTRY.register(
     )
 )
 
-_COMPARISONS: list[tuple[str, Any, Callable[[Any, Any], bool], str, tuple[str, ...]]] = [
-    ("less", np.less, operator.lt, "<", ("lt",)),
-    ("less_equal", np.less_equal, operator.le, "<=", ("le",)),
-    ("greater", np.greater, operator.gt, ">", ("gt",)),
-    ("greater_equal", np.greater_equal, operator.ge, ">=", ("ge",)),
-    ("equal", np.equal, operator.eq, "==", ("eq",)),
-    ("not_equal", np.not_equal, operator.ne, "!=", ("ne",)),
+_COMPARISONS: list[tuple[str, Any, Callable[[Any, Any], bool], str, str, str, str]] = [
+    ("less", np.less, operator.lt, "<", "<", "lt", "Less"),
+    ("less_equal", np.less_equal, operator.le, "<=", "≤", "le", "LessOrEqual"),
+    ("greater", np.greater, operator.gt, ">", ">", "gt", "Greater"),
+    ("greater_equal", np.greater_equal, operator.ge, ">=", "≥", "ge", "GreaterOrEqual"),
+    ("equal", np.equal, operator.eq, "==", "==", "eq", "Equal"),
+    ("not_equal", np.not_equal, operator.ne, "!=", "≠", "ne", ""),
 ]
-for _name, _ufunc, _scalar, _sign, _aliases in _COMPARISONS:
+for _name, _ufunc, _scalar, _sign, _shown, _alias, _onnx in _COMPARISONS:
     REGISTRY.register(
         Operator(
             name=_name,
@@ -153,7 +158,10 @@ for _name, _ufunc, _scalar, _sign, _aliases in _COMPARISONS:
             elementwise=True,
             differentiable=False,
             scalar=_scalar,
-            aliases=_aliases,
+            aliases=(_alias,),
+            branch=lambda y, a, b: y,
+            sign=_shown,
+            onnx=_onnx,
             formula=f"a {_sign} b",
             gradient_formula="none",
             code=f"{{0}} {_sign} {{1}}",
@@ -185,6 +193,9 @@ for _name, _ufunc, _scalar, _inputs, _word, _code in _CONNECTIVES:
             elementwise=True,
             differentiable=False,
             scalar=_scalar,
+            branch=lambda y, *inputs: y,
+            sign=_word,
+            onnx=_word.title(),
             formula=f"a {_word} b" if len(_inputs) == 2 else f"{_word} a",
             gradient_formula="none",
             # Not with &, | and ~, which Python's own True and False take for 1 and 0.
@@ -195,6 +206,7 @@ for _name, _ufunc, _scalar, _inputs, _word, _code in _CONNECTIVES:
 REGISTRY.register(
     Operator(
         name="stop_gradient",
+        onnx="Identity",
         view=True,
         differentiable=False,
         group="selection",
@@ -215,6 +227,9 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="identity",
+        onnx="Identity",
+        sign="=",
+        analytic=True,
         view=True,
         group="selection",
         inputs=("x",),
@@ -247,6 +262,8 @@ def _clip_rule(xp: Any, g: Any, y: Any, x: Any, min: float | None, max: float | 
 REGISTRY.register(
     Operator(
         name="clip",
+        numbers="floating",
+        branch=lambda y, x, **_: np.sign(x - y),
         group="selection",
         inputs=("x",),
         summary="The input kept between two bounds; either may be left out.",

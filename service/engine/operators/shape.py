@@ -51,6 +51,7 @@ SHAPE = {"shape": Attribute("ints", doc="the new shape")}
 REGISTRY.register(
     Operator(
         name="reshape",
+        analytic=True,
         batch=with_shape("reshape"),
         group="shape",
         inputs=("x",),
@@ -114,6 +115,7 @@ def _broadcast_code(x: Argument, *, shape: Shape) -> str:
 REGISTRY.register(
     Operator(
         name="broadcast_to",
+        analytic=True,
         batch=_broadcast_batch,
         group="shape",
         inputs=("x",),
@@ -185,6 +187,7 @@ def _sum_to_infer(x: TensorSpec, *, shape: Shape) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="sum_to",
+        analytic=True,
         batch=_sum_to_batch,
         group="shape",
         inputs=("x",),
@@ -219,6 +222,7 @@ def _expand_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="expand_dims",
+        analytic=True,
         batch=_expand_batch,
         group="shape",
         inputs=("x",),
@@ -262,6 +266,7 @@ def _squeeze_code(x: Argument, *, axis: Any) -> str:
 REGISTRY.register(
     Operator(
         name="squeeze",
+        analytic=True,
         batch=_squeeze_batch,
         group="shape",
         inputs=("x",),
@@ -285,6 +290,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="cast",
+        branch=lambda y, x, **_: np.zeros(()) if y.dtype.kind == "f" else y,
         batch=native("cast"),
         group="shape",
         inputs=("x",),
@@ -328,6 +334,7 @@ def _permute_rule(xp: Any, g: Any, y: Any, x: Any, axes: Shape) -> Any:
 REGISTRY.register(
     Operator(
         name="permute_dims",
+        analytic=True,
         batch=lambda xp, flags, x, axes: xp.permute_dims(
             x, axes=(0, *all_behind(axes, x.ndim - 1))
         ),
@@ -362,6 +369,7 @@ def _flip_infer(x: TensorSpec, *, axis: Any) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="flip",
+        analytic=True,
         batch=lambda xp, flags, x, axis: xp.flip(x, axis=behind(axis, x.ndim - 1)),
         group="shape",
         inputs=("x",),
@@ -388,6 +396,7 @@ def _roll_infer(x: TensorSpec, *, shift: int, axis: int) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="roll",
+        analytic=True,
         batch=lambda xp, flags, x, shift, axis: xp.roll(
             x, shift=shift, axis=behind(axis, x.ndim - 1)
         ),
@@ -479,6 +488,7 @@ def _pad_code(x: str, *, pads: Shape, value: float) -> str:
 REGISTRY.register(
     Operator(
         name="pad",
+        analytic=True,
         batch=lambda xp, flags, x, pads, value: xp.pad(
             x, pads=(0, *pads[: len(pads) // 2], 0, *pads[len(pads) // 2 :]), value=value
         ),
