@@ -10,18 +10,21 @@ from __future__ import annotations
 import difflib
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError
-from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.graph_spec import Columns, GraphSpec, Leaf
 from service.engine.lru_cache import Recent
 from service.engine.operators import REGISTRY
 from service.engine.registry import Operator
 
 _PROGRAMS_KEPT = 8
+_STEPS_KEPT = 100_000
+"""Steps of all programs that are kept of a text that is unrolled."""
 
 
 class Graph:
@@ -41,6 +44,8 @@ class Graph:
     outputs    the names of the outputs
     plan       how it runs level by level, once `levels` was asked
     programs   the Programs that `program_for` made of it last
+    labels     position → the name by which a node is shown, where that isn't its id
+    text       what the graph is read from anew for inputs of other shapes, if it is
     """
 
     __slots__ = (
@@ -50,6 +55,7 @@ class Graph:
         "first",
         "ids",
         "index",
+        "labels",
         "leaves",
         "literals",
         "many",
@@ -61,6 +67,7 @@ class Graph:
         "projections",
         "scalar",
         "second",
+        "text",
     )
 
     def __init__(
@@ -68,7 +75,7 @@ class Graph:
         spec: GraphSpec,
         index: dict[str, int],
         order: Sequence[int],
-        columns: _Columns,
+        columns: Columns,
         outputs: tuple[str, ...],
     ) -> None:
         self.ids = spec.ids
@@ -85,12 +92,31 @@ class Graph:
         self.projections = columns.projections
         self.outputs = outputs
         self.plan: Any = None
+        self.labels = spec.labels
+        self.text = spec.text
         self._rank: dict[int, int] | None = None
         self.scalar = _runs_on_floats(self)
-        self.programs: Recent[Any, Any] = Recent(_PROGRAMS_KEPT)
+        self.programs: Recent[Any, Any] = Recent(_PROGRAMS_KEPT, _STEPS_KEPT)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def shown(self) -> list[str]:
+        """The names by which the nodes are shown, in document order."""
+        if not self.labels:
+            return self.ids
+        return [self.labels.get(position, name) for position, name in enumerate(self.ids)]
+
+    def find(self, name: str) -> str:
+        """The id of the node that is shown by this name."""
+        return next((self.ids[i] for i, label in self.labels.items() if label == name), name)
+
+    def label(self, name: str) -> str:
+        """The name by which the node of this id is shown."""
+        return (
+            self.labels.get(self.index[name], name) if self.labels and name in self.index else name
+        )
 
     @property
     def inputs(self) -> dict[str, Leaf]:
@@ -134,19 +160,10 @@ class Graph:
         return self.literals[-1 - position]
 
 
-class _Columns:
-    """The computed nodes as parallel lists, as `Graph` keeps them."""
+class _Columns(Columns):
+    """Columns whose inputs are looked up by name."""
 
-    __slots__ = ("attrs", "codes", "first", "literals", "many", "projections", "second")
-
-    def __init__(self) -> None:
-        self.codes: list[int] = []
-        self.first: list[int] = []
-        self.second: list[int] = []
-        self.many: dict[int, tuple[int, ...]] = {}
-        self.attrs: dict[int, dict[str, Any]] = {}
-        self.literals: list[float | bool] = []
-        self.projections: dict[int, tuple[int, int]] = {}
+    __slots__ = ()
 
     def set_inputs(
         self, index: dict[str, int], order: Sequence[int], inputs: list[Sequence[str | float]]
@@ -219,8 +236,32 @@ def resolve(spec: GraphSpec, limits: Limits = DEFAULT_LIMITS) -> Graph:
     more nodes than `limits` allows.
     """
     limits.check("nodes", len(spec.ids))
+    if spec.columns is not None:
+        return _resolve_columns(spec, spec.columns)
     graph = _resolve_plain(spec)
     return graph if graph is not None else _Resolver(spec).resolve()
+
+
+def _resolve_columns(spec: GraphSpec, columns: Columns) -> Graph:
+    """A graph whose names were looked up when it was read: its outputs are left to check."""
+    index = dict(zip(spec.ids, range(len(spec.ids)), strict=True))
+    by_label = {label: spec.ids[position] for position, label in spec.labels.items()}
+    wanted = [spec.output] if isinstance(spec.output, str) else spec.output or []
+    outputs = tuple(by_label.get(name, name) for name in wanted)
+    if not outputs or not all(map(index.__contains__, outputs)):
+        resolver = _Resolver(
+            replace(spec, output=outputs[0] if len(wanted) == 1 else list(outputs))
+        )
+        resolver.index = index
+        operators = dict(zip(spec.order, map(REGISTRY.by_code, columns.codes), strict=True))
+        resolver.operators = [operators.get(position) for position in range(len(spec.ids))]
+        resolver.outputs()
+        if resolver.faults:
+            raise GraphError(resolver.faults)
+    order: Sequence[int] = spec.order
+    if order and order[-1] - order[0] == len(order) - 1:
+        order = range(order[0], order[-1] + 1)
+    return Graph(spec, index, order, columns, outputs)
 
 
 def _resolve_plain(spec: GraphSpec) -> Graph | None:
@@ -273,7 +314,7 @@ class _Resolver:
         self.spec = spec
         self.faults: list[Fault] = []
         self.index: dict[str, int] = {}
-        self.columns = _Columns()
+        self.columns = Columns()
         self.operators: list[Operator | None] = []
         self.sources: list[tuple[int, ...]] = []
         self.literal_at: dict[float | bool | tuple[str, float], int] = {}
@@ -290,7 +331,7 @@ class _Resolver:
             self._check_operator(position)
         for position in range(len(spec.ids)):
             self.sources.append(self._resolve_inputs(position))
-        outputs = self._outputs()
+        outputs = self.outputs()
         order = self._order()
         if self.faults:
             raise GraphError(self.faults)
@@ -411,7 +452,7 @@ class _Resolver:
             self.columns.literals.append(value)
         return position
 
-    def _outputs(self) -> tuple[str, ...]:
+    def outputs(self) -> tuple[str, ...]:
         """The names of the outputs, given or found."""
         wanted = self.spec.output
         if wanted is None:

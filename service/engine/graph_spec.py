@@ -23,6 +23,21 @@ class Leaf:
     dtype: str | None = None
 
 
+class Columns:
+    """The computed nodes as parallel lists, as `Graph` keeps them."""
+
+    __slots__ = ("attrs", "codes", "first", "literals", "many", "projections", "second")
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self.first: list[int] = []
+        self.second: list[int] = []
+        self.many: dict[int, tuple[int, ...]] = {}
+        self.attrs: dict[int, dict[str, Any]] = {}
+        self.literals: list[float | bool] = []
+        self.projections: dict[int, tuple[int, int]] = {}
+
+
 @dataclass(slots=True)
 class GraphSpec:
     """Node `i` is `ids[i]`: operator `ops[i]` (a name or alias) of `inputs[i]`.
@@ -30,6 +45,11 @@ class GraphSpec:
     An input is a node id or a literal number. `attrs` and `leaves` are sparse, by node
     position; a leaf's op is "input" or "constant" and its inputs are (). `places` gives
     line and column for graphs that came from source text.
+
+    Source text gives `columns` and `order` in place of `ops`, `inputs` and `attrs`: its
+    names are looked up already. `labels` are the names by which nodes are shown, where
+    those are others than their ids; `text` is set where the graph depends on the shapes
+    or dtypes of its inputs.
     """
 
     ids: list[str]
@@ -39,3 +59,7 @@ class GraphSpec:
     leaves: dict[int, Leaf] = field(default_factory=dict)
     output: str | list[str] | None = None
     places: dict[int, tuple[int, int]] | None = None
+    columns: Columns | None = None
+    order: list[int] = field(default_factory=list)
+    labels: dict[int, str] = field(default_factory=dict)
+    text: Any = None

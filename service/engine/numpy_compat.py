@@ -1,61 +1,249 @@
-"""How NumPy's users write what the catalogue has under another name or in another order."""
+"""NumPy's names: which function is which operator, which names are constants or dtypes.
+
+What NumPy calls an operator, and in which order its parameters stand, comes from the
+operators' registrations.
+"""
 
 from __future__ import annotations
 
+import ast
 import math
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from service.engine.operators import REGISTRY
+from service.engine.registry import Operator
+from service.engine.spelling import Spelling
 
 MODULES = frozenset({"math", "np", "numpy"})
 """Names that may stand in front of a function."""
 SUBMODULES = frozenset({"linalg"})
 
-CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan}
+CONSTANTS = {
+    "pi": math.pi,
+    "e": math.e,
+    "tau": math.tau,
+    "inf": math.inf,
+    "nan": math.nan,
+    "euler_gamma": 0.5772156649015329,
+    "newaxis": None,
+}
 
-ARRAYS = frozenset({"array", "asarray"})
-"""Functions of NumPy that only say that their argument is an array."""
+DTYPES = {
+    "float": "float64",
+    "float64": "float64",
+    "double": "float64",
+    "float32": "float32",
+    "single": "float32",
+    "int": "int64",
+    "int64": "int64",
+    "int_": "int64",
+    "intp": "int64",
+    "int32": "int32",
+    "bool": "bool",
+    "bool_": "bool",
+}
+"""NumPy's and Python's names of dtypes."""
 
-NAMES = {
-    "norm": "vector_norm",
+_MATH = {
     "fabs": "abs",
-    "fmax": "maximum",
-    "fmin": "minimum",
-    "rint": "round",
-    "around": "round",
-    "true_divide": "divide",
-    "float_power": "pow",
-    "ravel": "reshape",
-    "flatten": "reshape",
+    "dist": None,
+    "gamma": None,
+    "fsum": "sum",
+    "fmod": None,
 }
-"""Functions and methods of NumPy that have another name in the catalogue."""
 
-KEYWORDS = {"a_min": "min", "a_max": "max", "ddof": "correction", "newshape": "shape"}
-"""Keywords of NumPy that have another name in the catalogue."""
 
-_REDUCTION = ("axis", "keepdims")
-POSITIONAL: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("sum", "mean", "max", "min", "prod", "var", "std", "logsumexp"), _REDUCTION),
-    **dict.fromkeys(("argmax", "argmin"), _REDUCTION),
-    **dict.fromkeys(("cumulative_sum", "cumulative_prod", "softmax", "log_softmax"), ("axis",)),
-    **dict.fromkeys(("expand_dims", "squeeze", "flip", "take", "take_along_axis"), ("axis",)),
-    **dict.fromkeys(("reshape", "broadcast_to"), ("shape",)),
-    **dict.fromkeys(("trace", "diagonal"), ("offset",)),
-    **dict.fromkeys(("tril", "triu"), ("k",)),
-    "permute_dims": ("axes",),
-    "clip": ("min", "max"),
-    "einsum": ("equation",),
-    "roll": ("shift", "axis"),
-    "repeat": ("repeats", "axis"),
-    "tile": ("repeats",),
-    "moveaxis": ("source", "destination"),
-    "split": ("sections", "axis"),
-    "tensordot": ("axes",),
-    "vector_norm": ("ord", "axis", "keepdims"),
-    "unstack": ("axis",),
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a NumPy function: `ours` is an input's or an attribute's name, or None."""
+
+    ours: str | None
+    theirs: str
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a call of an operator is read: parameters by position, and more by name."""
+
+    operator: Operator
+    positional: tuple[Parameter, ...]
+    by_name: dict[str, Parameter]
+    defaults: dict[str, Any]
+    flattens: bool = False
+
+
+def _signature(op: Operator, spelling: Spelling) -> Signature:
+    positional: list[Parameter] = []
+    by_name: dict[str, Parameter] = {}
+    for name in (*op.attributes, *(() if op.variadic else op.inputs)):
+        by_name[name] = Parameter(name, name)
+    named_only = False
+    for written in spelling.arguments.split():
+        if written == "*":
+            named_only = True
+            continue
+        ours, _, theirs = written.lstrip("*").partition("=")
+        known: str | None = ours if ours in op.inputs or ours in op.attributes else None
+        parameter = Parameter(known, theirs or ours, written.startswith("*"))
+        by_name[parameter.theirs] = parameter
+        if not named_only:
+            positional.append(parameter)
+    return Signature(op, tuple(positional), by_name, dict(spelling.defaults), spelling.flattens)
+
+
+def of_numpy(name: str) -> Any:
+    """NumPy's function of a dotted name, or None."""
+    found: Any = np
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found if callable(found) and not isinstance(found, type) else None
+
+
+def _own_spelling(op: Operator) -> Spelling:
+    """An operator that says nothing: its inputs in order, then its attributes by name."""
+    inputs = " ".join(op.inputs)
+    return Spelling(f"*{op.inputs[0]}" if op.variadic else f"{inputs} out")
+
+
+def _spelled() -> dict[str, Signature]:
+    found: dict[str, Signature] = {}
+    for op in REGISTRY:
+        if op.internal or op.group == "leaf":
+            continue
+        for spelling in op.numpy or (_own_spelling(op),):
+            names = spelling.names.split()
+            if not names and (op.elementwise or op.numpy):
+                names = [name for name in (op.name, *op.aliases) if of_numpy(name) is not None]
+            for name in names:
+                found[name] = _signature(op, spelling)
+    return found
+
+
+SPELLED = _spelled()
+"""NumPy's names without `np.`, and how a call of each is read."""
+
+
+def _catalogued() -> dict[str, Signature]:
+    found = {}
+    for op in REGISTRY:
+        if op.internal or op.group == "leaf":
+            continue
+        order = f"*{op.inputs[0]} axis" if op.variadic else " ".join((*op.inputs, *op.attributes))
+        for name in (op.name, *op.aliases):
+            found[name] = _signature(op, Spelling(order))
+    return found
+
+
+CATALOGUED = _catalogued()
+"""The catalogue's own names: inputs in order, then attributes in order."""
+
+
+def dotted_name(at: ast.expr) -> str | None:
+    """`linalg.inv` of `np.linalg.inv`; None for what has no module of NumPy's in front."""
+    if not isinstance(at, ast.Attribute):
+        return None
+    name, owner = at.attr, at.value
+    if isinstance(owner, ast.Attribute) and owner.attr in SUBMODULES:
+        name, owner = f"{owner.attr}.{name}", owner.value
+    return name if isinstance(owner, ast.Name) and owner.id in MODULES else None
+
+
+_LIBRARIES = {
+    "torch": "PyTorch",
+    "nn": "PyTorch",
+    "F": "PyTorch",
+    "jnp": "JAX",
+    "jax": "JAX",
+    "lax": "JAX",
+    "tf": "TensorFlow",
+    "keras": "Keras",
+    "K": "Keras",
+    "scipy": "SciPy",
+    "special": "SciPy",
+    "stats": "SciPy",
+    "sp": "SciPy",
+    "cp": "CuPy",
+    "sympy": "SymPy",
+    "anp": "autograd",
+    "random": "Python",
 }
-"""Attributes that may be written without their names, in order, behind the inputs."""
+"""Names that stand for modules of other libraries, unless something was assigned to them."""
 
-FLATTENED = frozenset({"cumulative_sum", "cumulative_prod", "repeat", "take"})
-"""Operators that NumPy's functions and methods apply to all elements in a row where no axis
-is given. Under their own names they go along the catalogue's axis."""
+_ELSEWHERE = {
+    "add_": "add",
+    "concatenate": "concat",
+    "cat": "concat",
+    "reduce_sum": "sum",
+    "reduce_mean": "mean",
+    "multiply": "multiply",
+    "mm": "matmul",
+    "bmm": "matmul",
+    "mul": "multiply",
+    "expit": "sigmoid",
+    "nll_loss": "nll",
+    "mse_loss": "mse",
+    "l1_loss": "l1",
+    "smooth_l1_loss": "huber",
+    "conv2d": "conv",
+    "max_pool2d": "max_pool",
+    "avg_pool2d": "average_pool",
+    "logsigmoid": "log_sigmoid",
+    "ln": "log",
+    "arange": "np.arange",
+    "zeros": "np.zeros",
+    "ones": "np.ones",
+    "eye": "np.eye",
+    "linspace": "np.linspace",
+    "pdf": "",
+    "tensor": "np.array",
+    "array": "np.array",
+}
 
-SPREAD = frozenset({"reshape", "broadcast_to", "permute_dims", "tile"})
-"""Operators whose list of integers may be written without its brackets."""
+
+def foreign(at: ast.expr, assigned: Container[str]) -> tuple[str, str] | None:
+    """For a dotted name of another library: it, and what to write instead; else None."""
+    parts: list[str] = []
+    while isinstance(at, ast.Attribute) and len(parts) < 6:
+        parts.append(at.attr)
+        at = at.value
+    if not parts or not isinstance(at, ast.Name) or at.id in assigned:
+        return None
+    if at.id in MODULES and parts[-1] == "random":
+        return (
+            f"{at.id}.{'.'.join(parts[::-1])}"[:64],
+            "an answer depends on its request alone: give the numbers as an input",
+        )
+    library = _LIBRARIES.get(at.id)
+    if library is None:
+        return None
+    name = parts[0][:64]
+    spelled = f"{at.id}.{'.'.join(parts[::-1])}"[:64]
+    ours = _ELSEWHERE.get(name, name)
+    if ours in CATALOGUED or ours in SPELLED:
+        own = f"write {ours}(…)" + (f" or np.{ours}(…)" if of_numpy(ours) is not None else "")
+        return spelled, own
+    if ours.startswith("np."):
+        return spelled, f"write {ours}(…)"
+    return spelled, f"{library}'s names aren't read: NumPy's are, and those of GET /v1/operators"
+
+
+STRANGERS = {
+    "pi": "write np.pi",
+    "π": "write np.pi",
+    "e": "write np.e, or exp(x) for a power of it",
+    "tau": "write np.tau",
+    "inf": "write np.inf",
+    "nan": "write np.nan",
+    "eps": "assign it: eps = 1e-8",
+    **{
+        name: f"{library}'s names aren't read: NumPy's are"
+        for name, library in _LIBRARIES.items()
+        if name not in ("F", "K", "nn", "sp", "cp", "random")
+    },
+}
+"""Names that are an input nowhere else, and what to write for what they mean there."""

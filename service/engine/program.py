@@ -12,7 +12,7 @@ import numpy as np
 from service.engine.code import Code
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError, escaped
-from service.engine.graph import Graph
+from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import Leaf
 from service.engine.lru_cache import Recent
 from service.engine.operators import REGISTRY
@@ -150,9 +150,10 @@ def program_for(
     program: Program | None = graph.programs.get(key)
     if program is None:
         program = _build(graph, inputs, dtype, limits)
-        if program.floats or len(program.code.steps) <= 20 * len(graph) + 200:
+        if program.floats or len(program.code.steps) <= 20 * len(program.graph) + 200:
             # A cache of graphs is bounded by their text: what is far larger is not kept.
-            graph.programs.put(key, program)
+            unrolled = graph.text is not None and graph.text.slow
+            graph.programs.put(key, program, len(program.graph) if unrolled else 0)
     return program
 
 
@@ -208,11 +209,27 @@ def _build(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) 
             )
     if faults:
         raise GraphError(faults)
+    graph = with_shapes(graph, specs, limits)
+    specs = {name: specs[name] for name in graph.inputs}
     on_floats = graph.scalar and dtype == "float64" and all(s == SCALAR for s in specs.values())
     constants = {
         graph.ids[i]: leaf.value for i, leaf in graph.leaves.items() if leaf.kind == "constant"
     }
     return Program(graph, dtype, None if on_floats else specs, limits, constants)
+
+
+def with_shapes(graph: Graph, specs: Mapping[str, TensorSpec], limits: Limits) -> Graph:
+    """The graph for inputs of these shapes and dtypes: source text may depend on them.
+
+    Raises GraphError for what can't be read with them, LimitExceeded.
+    """
+    text = graph.text
+    if text is None or not (text.needs_shapes or any(not s.floating for s in specs.values())):
+        return graph
+    spec = text.read(specs)
+    shown = [graph.label(name) for name in graph.outputs]
+    spec.output = shown[0] if len(shown) == 1 else shown
+    return resolve(spec, limits)
 
 
 def abstract_program(
@@ -239,6 +256,8 @@ def abstract_program(
             specs[name] = TensorSpec(leaf.shape or (), leaf.dtype or dtype)
     if faults:
         raise GraphError(faults)
+    graph = with_shapes(graph, specs, limits)
+    specs = {name: specs[name] for name in graph.inputs}
     constants = {
         graph.ids[i]: leaf.value for i, leaf in graph.leaves.items() if leaf.kind == "constant"
     }
@@ -258,6 +277,10 @@ def check_declared_shapes(graph: Graph, dtype: str, limits: Limits) -> None:
         for name, leaf in graph.inputs.items()
         if leaf.value is not None or leaf.shape is not None
     }
+    if graph.text is not None and graph.text.needs_shapes:
+        if len(specs) < len(graph.inputs):
+            return
+        graph = with_shapes(graph, specs, limits)
     constants = {
         graph.ids[i]: leaf.value for i, leaf in graph.leaves.items() if leaf.kind == "constant"
     }

@@ -8,7 +8,7 @@ becomes code that can be read, sent, and differentiated again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,31 @@ class Traced:
 
     def __neg__(self) -> Any:
         return self.builder.emit(REGISTRY["negative"], (self,))
+
+
+def _cast_to(
+    op: Operator, specs: Sequence[TensorSpec], like: str | None, default: str
+) -> list[str]:
+    """The dtypes that `op` computes with its inputs in; `like` is the first floating one."""
+    dtypes = [spec.dtype for spec in specs]
+    if op.numbers == "floating" or (op.numbers == "mixed" and like is None):
+        change = [not spec.floating for spec in specs]
+    elif op.numbers == "numeric" and like is None:
+        change = [dtype == "bool" for dtype in dtypes]
+    else:
+        return dtypes  # NumPy's promotion does the same, without a copy
+    return [like or default if far else own for far, own in zip(change, dtypes, strict=True)]
+
+
+def result_spec(
+    op: Operator, specs: Sequence[TensorSpec], attrs: Mapping[str, Any], dtype: str = "float64"
+) -> Any:
+    """What `Builder.emit` infers for inputs of these specs: a TensorSpec, or a tuple of them."""
+    like = next((spec.dtype for spec in specs if spec.floating), None)
+    cast = _cast_to(op, specs, like, dtype)
+    return op.infer(
+        *(TensorSpec(spec.shape, own) for spec, own in zip(specs, cast, strict=True)), **attrs
+    )
 
 
 class Builder:
@@ -180,15 +205,10 @@ class Builder:
         self, op: Operator, inputs: tuple[Traced, ...], like: str | None
     ) -> tuple[Traced, ...]:
         """The inputs, with truth values, or all that isn't floating, cast to a floating dtype."""
-        if op.numbers == "floating" or (op.numbers == "mixed" and like is None):
-            change = [not x.spec.floating for x in inputs]
-        elif op.numbers == "numeric" and like is None:
-            change = [x.dtype == "bool" for x in inputs]
-        else:
-            return inputs  # NumPy's promotion does the same, without a copy
+        wanted = _cast_to(op, [x.spec for x in inputs], like, self.dtype)
         return tuple(
-            self.emit(_CAST, (x,), {"dtype": like or self.dtype}) if wanted else x
-            for x, wanted in zip(inputs, change, strict=True)
+            x if dtype == x.dtype else self.emit(_CAST, (x,), {"dtype": dtype})
+            for x, dtype in zip(inputs, wanted, strict=True)
         )
 
     def _shorter(self, op: Operator, inputs: tuple[Traced, ...], result: Any) -> Traced | None:

@@ -44,6 +44,10 @@ class Unreadable(Exception):
 
 _decoder = msgspec.json.Decoder(GraphText)
 _id, _inputs = attrgetter("id"), attrgetter("inputs")
+_NODE_BYTES = 64
+"""The least text of a node: what one of an unrolled loop counts for in the cache."""
+_UNROLLED_BYTES = 4_000_000
+"""What a text with loops counts for whose graphs depend on shapes: several may be kept of it."""
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -112,6 +116,8 @@ def find_graph(text: bytes, context: Context, may_block: bool = True) -> Graph:
     """
     graph = context.graphs.get(text)
     if graph is not None:
+        if graph.text is not None and graph.text.slow and not may_block:
+            raise WouldBlock
         return graph
     if text[:1] == b'"':
         if context.find_graph is None:
@@ -126,9 +132,18 @@ def find_graph(text: bytes, context: Context, may_block: bool = True) -> Graph:
         graph = context.graphs.get(text)
         if graph is not None:
             return graph
+    if not may_block and b"for " in text:  # a loop: short to write, long to read
+        raise WouldBlock
     graph = read_graph(text, context.limits)
-    context.graphs.put(text, graph, len(text))
+    context.graphs.put(text, graph, _size(text, graph))
     return graph
+
+
+def _size(text: bytes, graph: Graph) -> int:
+    """What a graph counts for in the cache: a loop makes more of it than its text tells."""
+    if graph.text is not None and graph.text.slow:
+        return _UNROLLED_BYTES
+    return max(len(text), _NODE_BYTES * len(graph))
 
 
 def empty_id(position: int) -> Fault:

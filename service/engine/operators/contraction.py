@@ -12,6 +12,7 @@ import numpy as np
 from service.engine.errors import OperatorError, Shape
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import broadcast, checked_axes, checked_axis, promote
+from service.engine.spelling import Spelling
 
 
 def _vecdot_infer(a: TensorSpec, b: TensorSpec, *, axis: int) -> TensorSpec:
@@ -24,6 +25,7 @@ REGISTRY.register(
     Operator(
         name="vecdot",
         group="linear algebra",
+        numpy=(Spelling("a=x1 b=x2 out * axis", names="vecdot linalg.vecdot"),),
         inputs=("a", "b"),
         summary="The dot product of vectors along an axis.",
         infer=_vecdot_infer,
@@ -39,6 +41,7 @@ REGISTRY.register(
     Operator(
         name="outer",
         group="linear algebra",
+        numpy=(Spelling("a b out", names="outer linalg.outer"),),
         inputs=("a", "b"),
         summary="Every product of an element of one vector with one of the other.",
         infer=lambda a, b: TensorSpec((a.size, b.size), promote(a, b)),
@@ -47,6 +50,53 @@ REGISTRY.register(
         gradient_formula="da = g @ b, db = a @ g",
         pattern="switcher",
         domain=Domain(examples=(Example(((3,), (4,))),)),
+    )
+)
+
+
+def _dot_infer(a: TensorSpec, b: TensorSpec) -> TensorSpec:
+    if a.ndim == 0 or b.ndim == 0:
+        return TensorSpec(broadcast(a.shape, b.shape), promote(a, b))
+    inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
+    if a.shape[-1] != inner:
+        raise OperatorError(
+            f"the inner dimensions of {a.shape} and {b.shape} differ: {a.shape[-1]} and {inner}",
+            shapes=(a.shape, b.shape),
+            hint="transpose one of them?",
+        )
+    return TensorSpec((*a.shape[:-1], *b.shape[:-2], *b.shape[-1:][: b.ndim - 1]), promote(a, b))
+
+
+def _dot(xp: Any, a: Any, b: Any) -> Any:
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if b.ndim <= 2:
+        return xp.matmul(a, b)
+    return xp.tensordot(a, b, axes_a=(a.ndim - 1,), axes_b=(b.ndim - 2,))
+
+
+REGISTRY.register(
+    Operator(
+        name="dot_product",
+        group="linear algebra",
+        inputs=("a", "b"),
+        summary="NumPy's dot: the matrix product, with numbers as factors; of more than two "
+        "dimensions every last axis of a with every last but one of b.",
+        infer=_dot_infer,
+        expand=_dot,
+        formula="a · b",
+        gradient_formula="da = g @ b.T, db = a.T @ g",
+        pattern="switcher",
+        internal=True,
+        domain=Domain(
+            examples=(
+                Example(((2, 3), (3, 4))),
+                Example(((3,), (3,))),
+                Example(((), (3, 2))),
+                Example(((2, 3), (4, 3, 2))),
+                Example(((5, 2, 3), (3,))),
+            )
+        ),
     )
 )
 

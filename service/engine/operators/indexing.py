@@ -19,6 +19,7 @@ from service.engine.registry import (
     TensorSpec,
 )
 from service.engine.shapes import broadcast, checked_axes, checked_axis, promote
+from service.engine.spelling import Spelling
 
 _SLICE = {
     "starts": Attribute("ints", doc="the first index on each axis"),
@@ -293,6 +294,7 @@ REGISTRY.register(
         onnx="Gather",
         analytic=True,
         group="indexing",
+        numpy=(Spelling("x=a indices axis out mode", flattens=True),),
         inputs=("x", "indices"),
         summary="The rows (along an axis) that indices name; one may be taken often.",
         infer=_take_infer,
@@ -444,6 +446,7 @@ REGISTRY.register(
         name="take_along_axis",
         analytic=True,
         group="indexing",
+        numpy=(Spelling("x=arr indices axis"),),
         inputs=("x", "indices"),
         summary="For every place the element that the index there names, along an axis.",
         infer=_along_infer,

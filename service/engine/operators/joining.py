@@ -19,6 +19,7 @@ from service.engine.registry import (
     TensorSpec,
 )
 from service.engine.shapes import checked_axis, promote
+from service.engine.spelling import Spelling
 
 _AXIS = {"axis": Attribute("axis", 0, "the axis along which")}
 
@@ -69,6 +70,7 @@ REGISTRY.register(
         onnx="Concat",
         analytic=True,
         group="joining",
+        numpy=(Spelling("*x=arrays axis out * dtype casting"),),
         inputs=("x",),
         variadic=True,
         summary="Tensors end to end along an axis.",
@@ -112,6 +114,7 @@ REGISTRY.register(
         name="stack",
         analytic=True,
         group="joining",
+        numpy=(Spelling("*x=arrays axis out * dtype casting"),),
         inputs=("x",),
         variadic=True,
         summary="Tensors of one shape side by side along a new axis.",
@@ -226,6 +229,7 @@ REGISTRY.register(
         name="unstack",
         analytic=True,
         group="joining",
+        numpy=(Spelling("x * axis"),),
         inputs=("x",),
         outputs=2,
         summary="The slices of a tensor along an axis; refer to them as node.0, node.1, …",

@@ -21,6 +21,7 @@ from service.engine.registry import (
     TensorSpec,
 )
 from service.engine.shapes import broadcast, checked_axes, floating, promote, reduced
+from service.engine.spelling import Spelling
 
 
 def _matmul_infer(a: TensorSpec, b: TensorSpec) -> TensorSpec:
@@ -103,6 +104,7 @@ REGISTRY.register(
         analytic=True,
         batch=_matmul_batch,
         group="linear algebra",
+        numpy=(Spelling("a=x1 b=x2 out", names="matmul linalg.matmul"),),
         inputs=("a", "b"),
         summary="The matrix product, with NumPy's rules for vectors and stacks.",
         infer=_matmul_infer,
@@ -146,6 +148,7 @@ REGISTRY.register(
         analytic=True,
         batch=native("matrix_transpose"),
         group="linear algebra",
+        numpy=(Spelling("x", names="matrix_transpose linalg.matrix_transpose"),),
         inputs=("x",),
         summary="The last two axes swapped.",
         infer=_transpose_infer,
@@ -158,6 +161,28 @@ REGISTRY.register(
         view=True,
         code=lambda x: f"{x}.T" if x.spec.ndim == 2 else f"np.swapaxes({x}, -1, -2)",
         domain=Domain(examples=(Example(((2, 3),)), Example(((4, 2, 3),)))),
+    )
+)
+
+
+def _reverse_axes(xp: Any, x: Any) -> Any:
+    if x.ndim == 2:
+        return xp.matrix_transpose(x)
+    return xp.permute_dims(x, axes=tuple(range(x.ndim))[::-1]) if x.ndim > 2 else xp.identity(x)
+
+
+REGISTRY.register(
+    Operator(
+        name="reverse_axes",
+        group="linear algebra",
+        inputs=("x",),
+        summary="All axes in reverse order, as NumPy's x.T: of a matrix its transpose.",
+        infer=lambda x: TensorSpec(x.shape[::-1], x.dtype),
+        expand=_reverse_axes,
+        formula="x.T",
+        gradient_formula="dx = g.T",
+        internal=True,
+        domain=Domain(examples=(Example(((2, 3),)), Example(((3,),)), Example(((4, 2, 3),)))),
     )
 )
 
@@ -257,6 +282,7 @@ REGISTRY.register(
         numbers="floating",
         analytic=True,
         group="linear algebra",
+        numpy=(Spelling("x=a", names="linalg.inv"),),
         inputs=("x",),
         summary="The inverse of a matrix; NaN for a singular one.",
         infer=_square_infer,
@@ -326,6 +352,7 @@ REGISTRY.register(
         numbers="floating",
         analytic=True,
         group="linear algebra",
+        numpy=(Spelling("a b", names="linalg.solve"),),
         inputs=("a", "b"),
         summary="The x with a @ x = b; NaN for a singular a.",
         infer=_solve_infer,
@@ -481,6 +508,7 @@ REGISTRY.register(
         numbers="floating",
         analytic=True,
         group="linear algebra",
+        numpy=(Spelling("x=a", names="linalg.det"),),
         inputs=("x",),
         summary="The determinant.",
         infer=_per_matrix,
@@ -514,6 +542,7 @@ REGISTRY.register(
         name="slogdet",
         numbers="floating",
         group="linear algebra",
+        numpy=(Spelling("x=a", names="linalg.slogdet"),),
         inputs=("x",),
         outputs=2,
         summary="Sign (node.0) and logarithm of the absolute value (node.1) of the determinant.",
@@ -717,6 +746,7 @@ REGISTRY.register(
         name="qr",
         numbers="floating",
         group="linear algebra",
+        numpy=(Spelling("x=a mode", names="linalg.qr"),),
         inputs=("x",),
         outputs=2,
         summary="The thin QR decomposition: q (node.0) and r (node.1).",
@@ -780,6 +810,7 @@ REGISTRY.register(
         name="diagonal",
         analytic=True,
         group="linear algebra",
+        numpy=(Spelling("x * offset", names="linalg.diagonal"),),
         inputs=("x",),
         summary="A diagonal of the last two axes.",
         infer=_diagonal_infer,
@@ -831,6 +862,7 @@ REGISTRY.register(
     Operator(
         name="trace",
         group="linear algebra",
+        numpy=(Spelling("x * offset dtype", names="linalg.trace"),),
         inputs=("x",),
         summary="The sum of a diagonal of the last two axes.",
         infer=lambda x, *, offset: TensorSpec(
@@ -857,6 +889,7 @@ for _name, _function, _side in (("tril", np.tril, "below"), ("triu", np.triu, "a
             name=_name,
             analytic=True,
             group="linear algebra",
+            numpy=(Spelling("x=m k"),),
             inputs=("x",),
             summary=f"The triangle on and {_side} a diagonal, zeros elsewhere.",
             infer=_matrix_infer,
@@ -911,6 +944,7 @@ REGISTRY.register(
     Operator(
         name="vector_norm",
         group="linear algebra",
+        numpy=(Spelling("x * axis keepdims ord", names="linalg.vector_norm"),),
         inputs=("x",),
         summary="The length of vectors along axes.",
         infer=_norm_infer,
@@ -967,6 +1001,7 @@ REGISTRY.register(
     Operator(
         name="matrix_norm",
         group="linear algebra",
+        numpy=(Spelling("x * keepdims ord", names="linalg.matrix_norm"),),
         inputs=("x",),
         summary="The size of matrices in the last two axes.",
         infer=_matrix_norm_infer,

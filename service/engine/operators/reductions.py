@@ -11,6 +11,7 @@ from service.engine.errors import OperatorError
 from service.engine.operators._batch import shift_axis
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import checked_axes, checked_axis, floating, reduced
+from service.engine.spelling import Spelling
 
 AXIS = {
     "axis": Attribute("axes", None, "the axis or axes to reduce; null means all", nullable=True),
@@ -72,6 +73,7 @@ REGISTRY.register(
         analytic=True,
         batch=shift_axis("sum"),
         group="reduction",
+        numpy=(Spelling("x=a axis dtype out keepdims initial where"),),
         inputs=("x",),
         summary="The sum over axes; distributes the gradient to every element.",
         infer=_infer,
@@ -93,6 +95,7 @@ REGISTRY.register(
         analytic=True,
         batch=shift_axis("mean"),
         group="reduction",
+        numpy=(Spelling("x=a axis dtype out keepdims * where"),),
         inputs=("x",),
         summary="The arithmetic mean over axes.",
         infer=_infer_float,
@@ -131,6 +134,7 @@ for _name, _function, _word in (("max", np.max, "largest"), ("min", np.min, "sma
             name=_name,
             batch=shift_axis(_name),
             group="reduction",
+            numpy=(Spelling("x=a axis out keepdims initial where"),),
             inputs=("x",),
             gate=f"{_name}imum",
             onnx=f"Reduce{_name.title()}",
@@ -190,6 +194,7 @@ REGISTRY.register(
         analytic=True,
         batch=shift_axis("prod"),
         group="reduction",
+        numpy=(Spelling("x=a axis dtype out keepdims initial where"),),
         inputs=("x",),
         summary="The product over axes.",
         infer=_infer,
@@ -242,6 +247,7 @@ REGISTRY.register(
     Operator(
         name="var",
         group="reduction",
+        numpy=(Spelling("x=a axis dtype out correction=ddof keepdims * where mean"),),
         inputs=("x",),
         summary="The variance over axes.",
         infer=_infer_var,
@@ -256,6 +262,7 @@ REGISTRY.register(
     Operator(
         name="std",
         group="reduction",
+        numpy=(Spelling("x=a axis dtype out correction=ddof keepdims * where mean"),),
         inputs=("x",),
         summary="The standard deviation over axes.",
         infer=_infer_var,
@@ -304,6 +311,10 @@ for _name, _cumulative, _rule, _sign, _slope in (
             analytic=True,
             batch=shift_axis(f"cumulative_{_name}"),
             group="reduction",
+            numpy=(
+                Spelling("x * axis dtype out include_initial"),
+                Spelling("x=a axis dtype out", names=f"cum{_name}", flattens=True),
+            ),
             inputs=("x",),
             summary=f"For every place the {_name} of the elements up to it along an axis.",
             infer=_cumulative_infer,
@@ -393,6 +404,7 @@ for _name, _which, _word in (("argmax", np.argmax, "largest"), ("argmin", np.arg
             branch=lambda y, x, **_: y,
             batch=_which_batch(_name),
             group="reduction",
+            numpy=(Spelling("x=a axis out * keepdims"),),
             inputs=("x",),
             summary=f"The place of the {_word} element; the first one of equals.",
             infer=_which_infer,

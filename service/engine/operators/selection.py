@@ -12,6 +12,7 @@ import numpy as np
 from service.engine.errors import OperatorError
 from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
 from service.engine.shapes import broadcast, elementwise, elementwise_bool, promote, same
+from service.engine.spelling import Spelling
 
 
 def _share(index: int, xp: Any, g: Any, y: Any, *inputs: Any, ties: str) -> Any:
@@ -43,6 +44,7 @@ def _extremum(name: str, ufunc: Any, pick: Callable[..., float], word: str, shor
             group="selection",
             inputs=("a", "b"),
             variadic=True,
+            numpy=(Spelling("a b out"),),
             summary=f"The {word} input, element by element; routes the gradient to it.",
             infer=elementwise,
             forward=forward,
@@ -116,6 +118,7 @@ REGISTRY.register(
         onnx="Where",
         analytic=True,
         group="selection",
+        numpy=(Spelling("condition a=x b=y"),),
         inputs=("condition", "a", "b"),
         summary="The first value where the condition holds, else the second.",
         infer=_where_infer,

@@ -19,6 +19,7 @@ from service.engine.registry import (
     TensorSpec,
 )
 from service.engine.shapes import broadcast, checked_axes, checked_axis
+from service.engine.spelling import Spelling
 
 
 def _full_shape(given: Shape, size: int) -> Shape:
@@ -54,6 +55,7 @@ REGISTRY.register(
         analytic=True,
         batch=with_shape("reshape"),
         group="shape",
+        numpy=(Spelling("x=a shape order * copy"),),
         inputs=("x",),
         summary="The same elements in another shape; one size may be -1.",
         infer=lambda x, *, shape: TensorSpec(_full_shape(tuple(shape), x.size), x.dtype),
@@ -118,6 +120,7 @@ REGISTRY.register(
         analytic=True,
         batch=_broadcast_batch,
         group="shape",
+        numpy=(Spelling("x=array shape subok"),),
         inputs=("x",),
         summary="The input repeated up to a shape, by NumPy's broadcasting rules.",
         infer=_broadcast_infer,
@@ -225,6 +228,7 @@ REGISTRY.register(
         analytic=True,
         batch=_expand_batch,
         group="shape",
+        numpy=(Spelling("x=a axis"),),
         inputs=("x",),
         summary="New axes of size 1.",
         infer=_expand_infer,
@@ -269,6 +273,7 @@ REGISTRY.register(
         analytic=True,
         batch=_squeeze_batch,
         group="shape",
+        numpy=(Spelling("x=a axis"),),
         inputs=("x",),
         summary="Axes of size 1 left out.",
         infer=_squeeze_infer,
@@ -339,6 +344,7 @@ REGISTRY.register(
             x, axes=(0, *all_behind(axes, x.ndim - 1))
         ),
         group="shape",
+        numpy=(Spelling("x=a axes", names="transpose permute_dims"),),
         inputs=("x",),
         summary="The axes in another order.",
         infer=_permute_infer,
@@ -372,6 +378,7 @@ REGISTRY.register(
         analytic=True,
         batch=lambda xp, flags, x, axis: xp.flip(x, axis=behind(axis, x.ndim - 1)),
         group="shape",
+        numpy=(Spelling("x=m axis"),),
         inputs=("x",),
         summary="The elements in reverse order along axes.",
         infer=_flip_infer,
@@ -401,6 +408,7 @@ REGISTRY.register(
             x, shift=shift, axis=behind(axis, x.ndim - 1)
         ),
         group="shape",
+        numpy=(Spelling("x=a shift axis"),),
         inputs=("x",),
         summary="The elements moved along an axis; what falls off the end comes in at the front.",
         infer=_roll_infer,
@@ -435,6 +443,7 @@ REGISTRY.register(
     Operator(
         name="moveaxis",
         group="shape",
+        numpy=(Spelling("x=a source destination"),),
         inputs=("x",),
         summary="One axis put at another place; the others stay in order.",
         infer=lambda x, *, source, destination: TensorSpec(
@@ -544,6 +553,7 @@ REGISTRY.register(
     Operator(
         name="repeat",
         group="shape",
+        numpy=(Spelling("x=a repeats axis", flattens=True),),
         inputs=("x",),
         summary="Every element several times in a row along an axis.",
         infer=_repeat_infer,
@@ -584,6 +594,7 @@ REGISTRY.register(
     Operator(
         name="tile",
         group="shape",
+        numpy=(Spelling("x=A repeats=reps"),),
         inputs=("x",),
         summary="The whole tensor several times side by side.",
         infer=lambda x, *, repeats: TensorSpec(_tile_shapes(x.shape, repeats)[2], x.dtype),
