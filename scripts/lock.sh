@@ -9,8 +9,8 @@ compile() {
     "$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-header --no-emit-index-url --no-emit-find-links --no-annotate "$@"
 }
-compile pyproject.toml --extra postgres --output-file requirements.txt
-compile pyproject.toml --extra dev --extra postgres --constraint requirements.txt \
+compile pyproject.toml --extra postgres --extra layout --output-file requirements.txt
+compile pyproject.toml --extra dev --extra postgres --extra layout --constraint requirements.txt \
     --output-file requirements-dev.txt
 compile pyproject.toml --extra cluster --constraint requirements-dev.txt \
     --output-file requirements-cluster.txt

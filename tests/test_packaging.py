@@ -31,8 +31,8 @@ def name_of(requirement: str) -> str:
 @pytest.mark.parametrize(
     ("lock", "extras"),
     [
-        ("requirements.txt", ["postgres"]),
-        ("requirements-dev.txt", ["postgres", "dev"]),
+        ("requirements.txt", ["postgres", "layout"]),
+        ("requirements-dev.txt", ["postgres", "layout", "dev"]),
         ("requirements-cluster.txt", ["cluster"]),
     ],
 )

@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from fast_sugiyama import from_edges
-
-from service.diagrams import style, text
+from service.diagrams import layers, style, text
 from service.diagrams.circuit import Circuit, Edge, Node, Wire
 from service.diagrams.rows import compacted
 
@@ -174,7 +172,7 @@ def _layers(
     chains: dict[tuple[int, int], Chain] = {}
     offset, fresh = 0.0, count
     for part, inside in _parts(count, links):
-        placed, edges = _one_part(len(part), inside, spacing)
+        placed, edges = layers.arrange(len(part), inside, spacing)
         rank_of = {y: rank for rank, y in enumerate(sorted({y for _, y in placed.values()}))}
         top = min(x for x, _ in placed.values())
         name = dict(enumerate(part))
@@ -195,28 +193,6 @@ def _layers(
                     target = following[target]
                 chains[name[source], name[target]] = chain
     return ranks, rows, chains
-
-
-def _one_part(
-    count: int, links: list[tuple[int, int]], spacing: float
-) -> tuple[dict[int, Point], list[tuple[int, int]]]:
-    """Coordinates of connected vertices 0 to count - 1 and of dummies, and the links
-    between all of them. Layers grow downwards: y is 0 where nothing is read."""
-    if not links:
-        return {0: (0.0, 0.0)}, []
-    # The library may give a dummy the highest number in use: an unrelated pair holds it.
-    layouts = from_edges(
-        [*links, (count, count + 1)],
-        vertex_spacing=spacing,
-        dummy_vertices=True,
-        dummy_size=spacing * style.TRACK,
-        ranking_type="minimize",
-    )
-    for positions, _, _, edges in layouts:
-        placed = {int(vertex): (float(x), -float(y)) for vertex, (x, y) in positions}
-        if 0 in placed:
-            return placed, [(int(source), int(target)) for source, target in edges or ()]
-    raise AssertionError("the layout lost its vertices")
 
 
 def _parts(

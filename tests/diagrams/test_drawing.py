@@ -9,12 +9,24 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from service.diagrams import layers
 from service.diagrams.build import circuit_of
 from service.diagrams.circuit import Circuit, Edge, Node, Wire
 from service.diagrams.svg import draw
 from service.engine.program import Program
 from tests.diagrams import circuits
 from tests.diagrams.boxes import SVG, read
+
+
+@pytest.fixture(params=["library", "plain"], autouse=True)
+def arranged_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every picture is drawn with the library for layers, and without it."""
+    chosen: str = request.param
+    if chosen == "plain":
+        monkeypatch.setattr(layers, "_arranged", layers.plain)
+    else:
+        assert layers._arranged is not layers.plain
+    return chosen
 
 
 @pytest.mark.parametrize("name", circuits.NAMED)
