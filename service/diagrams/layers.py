@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 
 from service.diagrams import style
@@ -198,9 +199,8 @@ def _by_library(from_edges: Callable[..., object]) -> Callable[[int, list[Link],
     return arranged
 
 
-try:
+_arranged: Callable[[int, list[Link], float], Placed] = plain
+with suppress(ImportError):
     from fast_sugiyama import from_edges
-except ImportError:
-    _arranged = plain
-else:
+
     _arranged = _by_library(from_edges)
