@@ -11,7 +11,7 @@ from service.engine.control import DEFAULT_LIMITS, Control, Limits
 from service.grading.formats import FORMATS
 from service.grading.task import Result
 from service.grading.truth import Truth
-from service.routes._grading import find_truth, graded, rendered
+from service.routes._grading import find_truth, graded_line
 from service.wire.context import Context
 from service.wire.grading import parse_grading
 
@@ -21,7 +21,7 @@ WORTH_PROCESSES = 500
 """From so many submissions on it pays to start processes."""
 
 Submission = tuple[str, object]
-Graded = tuple[str, Result, bytes]
+Graded = tuple[str, Result | None, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,17 @@ def _prepared(job: GradingJob) -> tuple[Truth, Context]:
 
 
 def grade_block(job: GradingJob, block: Sequence[Submission]) -> list[Graded]:
-    """Name, result and written result of every submission of a block."""
+    """Name, result and written result of every submission of a block.
+
+    The result is None where something failed; what is written says so.
+    """
     truth, context = _prepared(job)
     made = []
     for name, document in block:
-        result = graded(truth, truth.task.reveal, document, context)
-        made.append((name, result, rendered(result, FORMATS[job.format], job.problem)))
+        result, line = graded_line(
+            truth, truth.task.reveal, document, FORMATS[job.format], job.problem, context
+        )
+        made.append((name, result, line))
     return made
 
 
@@ -74,8 +79,13 @@ def grade_numbered(job: GradingJob, block: tuple[int, Sequence[Submission]]) -> 
     return GradedBlock(number, rows, b"\n".join(document for _, _, document in made))
 
 
-def _scores(name: str, result: Result) -> dict[str, Any]:
-    """What a table says of a submission; nothing that `reveal` hides."""
+def _scores(name: str, result: Result | None) -> dict[str, Any]:
+    """What a table says of a submission; nothing that `reveal` hides.
+
+    A score of None is that of a submission that could not be graded.
+    """
+    if result is None:
+        return {"name": name, "submission": name, "score": None, "max_score": None, "verdicts": {}}
     row: dict[str, Any] = {
         "name": name,
         "submission": result.submission or name,

@@ -69,7 +69,8 @@ def command(
 ) -> None:
     """Grade submissions for a task, without a server.
 
-    Exit codes: 0 graded, whatever the scores; 1 the task is wrong or can't be read; 2 the
+    Exit codes: 0 graded, whatever the scores; 1 the task is wrong or can't be read, or a fault
+    of the service left a submission ungraded, while the others are written; 2 the
     command was not written right; 3 with --fail-below, when a score is below it. In a
     grader's format a valid failing document is written even when the code is 1.
     """
@@ -103,6 +104,13 @@ def command(
     if not single:
         _write_many(rows, documents, output)
         _spool(output).discard()
+    ungraded = [row["name"] for row in rows if row["score"] is None]
+    if ungraded:
+        some = ", ".join(ungraded[:5]) + (", …" if len(ungraded) > 5 else "")
+        typer.echo(
+            f"{len(ungraded)} could not be graded by a fault of the service: {some}", err=True
+        )
+        raise typer.Exit(1)
     if fail_below is not None:
         lowest = min(row["score"] / row["max_score"] if row["max_score"] else 0.0 for row in rows)
         if lowest < fail_below:
@@ -117,7 +125,9 @@ def _grade_one(
     block = grade_numbered(job, (0, [submission]))
     _write(block.documents, output)
     if job.format == "autolab":
-        _feedback(grade_block(job, [submission])[0][1])
+        result = grade_block(job, [submission])[0][1]
+        if result is not None:
+            _feedback(result)
     return block.rows, [block.documents]
 
 
@@ -293,13 +303,14 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    titles = list(rows[0]["verdicts"])
-    fault = ["first_fault"] if "first_fault" in rows[0] else []
+    first = next((row for row in rows if row["score"] is not None), rows[0])
+    titles = list(first["verdicts"])
+    fault = ["first_fault"] if "first_fault" in first else []
     writer.writerow(["submission", "score", "max_score", *titles, *fault])
     for row in rows:
         cells = [_harmless(row["submission"]), row["score"], row["max_score"]]
         cells += [row["verdicts"].get(title, "") for title in titles]
-        writer.writerow(cells + [row[name] for name in fault])
+        writer.writerow(cells + [row.get(name, "") for name in fault])
     return text.getvalue()
 
 

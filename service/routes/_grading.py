@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from service.codes import Refusal
 from service.engine.control import Control
-from service.engine.errors import Fault, GraphError
+from service.engine.errors import Cancelled, Fault, GraphError, LimitExceeded
 from service.engine.lru_cache import Recent
 from service.errors import Problem, problem
 from service.grading.formats import FORMATS, Failure, Format
@@ -18,6 +19,7 @@ from service.grading.grade import grade
 from service.grading.report import shown
 from service.grading.task import Result, Reveal
 from service.grading.truth import Truth
+from service.http import logs
 from service.wire.answers import encode
 from service.wire.context import Context
 from service.wire.grading import lower, parse_grading, read_task, task_part
@@ -25,6 +27,8 @@ from service.wire.grading import lower, parse_grading, read_task, task_part
 TRUTHS: Recent[bytes, Truth] = Recent(64, 20_000_000)
 """The same task is graded hundreds of times: truths by their task's text, sized in elements."""
 DEFAULT_PROBLEM = "gradients"
+_ELEMENT_BYTES = 22
+"""Of a number as JSON has it."""
 
 
 def task_text(document: Mapping[str, Any], context: Context) -> tuple[bytes, object]:
@@ -78,9 +82,50 @@ def find_truth(
 
 
 def graded(truth: Truth, reveal: Reveal, submission: object, context: Context) -> Result:
-    """One graded submission, to be shown as far as `reveal`."""
+    """One graded submission, to be shown as far as `reveal`.
+
+    Raises LimitExceeded where that is too much to write.
+    """
     result = grade(truth, submission, context.max_diagnosis_runs)
+    if reveal == "full":
+        tensors = [t for wire in result.wires for t in (wire.expected, wire.submitted)]
+        size = _ELEMENT_BYTES * sum(np.size(tensor) for tensor in tensors)
+        if size > context.max_output_bytes:
+            raise LimitExceeded("output_bytes", context.max_output_bytes, size)
     return result if result.reveal == reveal else replace(result, reveal=reveal)
+
+
+def graded_line(
+    truth: Truth,
+    reveal: Reveal,
+    submission: object,
+    format: Format,
+    problem_name: str,
+    context: Context,
+    control: Control | None = None,
+) -> tuple[Result | None, bytes]:
+    """One of many submissions, graded, and its document; whatever fails stays in the latter.
+
+    The result is None where there is none. A fault of the service is logged, and blames the
+    service. Raises Cancelled.
+    """
+    try:
+        if control is not None:
+            control.check()
+        result = graded(truth, reveal, submission, context)
+        return result, rendered(result, format, problem_name)
+    except Cancelled:
+        raise
+    except Exception as error:
+        found = problem(error)
+        if found.status == 500:
+            logs.failure(error, request_id="", path="grading")
+        if format.failed is not None:
+            return None, written(format.failed(failure(error), problem_name))
+        line: dict[str, Any] = {"error": found.document()}
+        if isinstance(submission, dict) and isinstance(submission.get("id"), str | int):
+            line = {"submission": str(submission["id"])[:200], **line}
+        return None, encode(line)
 
 
 def rendered(result: Result, format: Format, problem_name: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from service.codes import Refusal
 from service.engine.control import Control
-from service.engine.errors import Cancelled, EngineError
+from service.engine.errors import Cancelled, LimitExceeded
 from service.errors import problem, responses
 from service.grading.formats import FORMATS, Format
 from service.grading.task import Reveal
@@ -31,10 +31,10 @@ from service.routes._grading import (
     find_format,
     find_truth,
     graded,
+    graded_line,
     rendered,
     written,
 )
-from service.wire.answers import encode
 from service.wire.context import Context, WouldBlock
 from service.wire.grading import (
     BatchRequest,
@@ -205,10 +205,12 @@ async def grade_batch(
 
     truth, reveal, submissions = await pool.submit(prepare)
 
-    def one(submission: Any) -> bytes:
-        return batch_line(truth, reveal, submission, chosen, problem, context, control)
+    def line(submission: Any) -> bytes:
+        return graded_line(truth, reveal, submission, chosen, problem, context, control)[1]
 
-    lines = _stream(submissions, one, pool, control)
+    lines = _stream(
+        _within(map(line, submissions), context.max_output_bytes, chosen, problem), pool, control
+    )
     first = await anext(lines, None)
 
     async def all_lines() -> AsyncIterator[bytes]:
@@ -224,34 +226,25 @@ async def grade_batch(
     return StreamingResponse(all_lines(), media_type=NDJSON)
 
 
-def batch_line(
-    truth: Truth,
-    reveal: Reveal,
-    submission: Any,
-    chosen: Format,
-    problem_name: str,
-    context: Context,
-    control: Control | None = None,
-) -> bytes:
-    """The line of one submission; what goes wrong with it stays in it."""
-    try:
-        if control is not None:
-            control.check()
-        result = graded(truth, reveal, submission, context)
-        return rendered(result, chosen, problem_name) + b"\n"
-    except Cancelled:
-        raise
-    except (EngineError, ArithmeticError, ValueError, MemoryError, RecursionError) as error:
-        if chosen.failed is not None:
-            return written(chosen.failed(failure(error), problem_name)) + b"\n"
-        found = {"error": problem(error).document()}
-        if isinstance(submission, dict) and isinstance(submission.get("id"), str):
-            found = {"submission": submission["id"][:200], **found}
-        return encode(found) + b"\n"
+def _within(
+    lines: Iterable[bytes], allowed: int, chosen: Format, problem_name: str
+) -> Iterator[bytes]:
+    """The lines until they are too many bytes together: then a last one that says so."""
+    size = 0
+    for line in lines:
+        size += len(line) + 1
+        if size > allowed:
+            error = LimitExceeded("output_bytes", allowed, size)
+            last: Any = {"error": problem(error).document()}
+            if chosen.failed is not None:
+                last = chosen.failed(failure(error), problem_name)
+            yield written(last) + b"\n"
+            return
+        yield line + b"\n"
 
 
 async def _stream(
-    submissions: list[Any], one: Callable[[Any], bytes], pool: WorkerPool, control: Control
+    lines: Iterable[bytes], pool: WorkerPool, control: Control
 ) -> AsyncIterator[bytes]:
     """The lines as a thread makes them, several at a time when they come quickly."""
     loop = asyncio.get_running_loop()
@@ -262,8 +255,8 @@ async def _stream(
 
     def work() -> None:
         try:
-            for submission in submissions:
-                put(one(submission))
+            for line in lines:
+                put(line)
         finally:
             with suppress(RuntimeError):  # The loop has gone, and with it who would read.
                 put(None)
@@ -272,11 +265,11 @@ async def _stream(
     try:
         done = False
         while not done:
-            lines = [await queue.get()]
+            made = [await queue.get()]
             while not queue.empty():
-                lines.append(queue.get_nowait())
-            done = None in lines
-            ready = b"".join(line for line in lines if line is not None)
+                made.append(queue.get_nowait())
+            done = None in made
+            ready = b"".join(line for line in made if line is not None)
             if ready:
                 yield ready
         with suppress(Cancelled):
