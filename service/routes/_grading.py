@@ -89,7 +89,7 @@ def graded(truth: Truth, reveal: Reveal, submission: object, context: Context) -
     result = grade(truth, submission, context.max_diagnosis_runs)
     if reveal == "full":
         tensors = [t for wire in result.wires for t in (wire.expected, wire.submitted)]
-        size = _ELEMENT_BYTES * sum(np.size(tensor) for tensor in tensors)
+        size = _ELEMENT_BYTES * sum(np.size(tensor) for tensor in tensors if tensor is not None)
         if size > context.max_output_bytes:
             raise LimitExceeded("output_bytes", context.max_output_bytes, size)
     return result if result.reveal == reveal else replace(result, reveal=reveal)
