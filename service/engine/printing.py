@@ -104,46 +104,26 @@ class Printer:
         return self.code.steps[slot].spec.shape
 
     def _familiar(self, step: Step) -> ast.expr | None:
-        """1 - s for sigmoid(-x) where s = sigmoid(x), and 1 - t**2 for tanh's slope.
+        """s * (1 - s) for the slope of a sigmoid s, and 1 - t**2 for that of a tanh t.
 
-        The rules compute these in ways that keep all digits far from zero; people know
-        them by these names.
+        The rules compute these in ways that keep all digits; people know them by these names.
         """
         steps, name = self.code.steps, step.operator.name
-        if name == "sigmoid":
-            inner = steps[step.inputs[0]]
-            if inner.operator.name == "negative":
-                found = self._variable_of("sigmoid", inner.inputs[0])
-                if found is not None:
-                    return ast.BinOp(ast.Constant(1), ast.Sub(), ast.Name(found))
+        one = ast.Constant(1)
+        if name == "logistic_density":
+            found = self._variable_of("sigmoid", step.inputs[0])
+            if found is not None:
+                other = ast.BinOp(one, ast.Sub(), ast.Name(found))
+                return ast.BinOp(ast.Name(found), ast.Mult(), other)
         if name == "multiply":
-            left, right = (steps[source] for source in step.inputs)
-            if left.operator.name == "multiply" and right.operator.name == "sigmoid":
-                x = self._tanh_slope(left, right)
-                found = None if x is None else self._variable_of("tanh", x)
-                if found is not None:
-                    square = ast.BinOp(ast.Name(found), ast.Pow(), ast.Constant(2))
-                    return ast.BinOp(ast.Constant(1), ast.Sub(), square)
-        return None
-
-    def _tanh_slope(self, left: Step, right: Step) -> int | None:
-        """The slot of x in 4 * sigmoid(2x) * sigmoid(-2x)."""
-        steps = self.code.steps
-        four, first = left.inputs
-        if self._number(four) != 4.0 or steps[first].operator.name != "sigmoid":
-            return None
-        found = [self._scaled(steps[first].inputs[0]), self._scaled(right.inputs[0])]
-        if None in found or found[0] is None or found[1] is None:
-            return None
-        (a, x), (b, same) = found[0], found[1]
-        return x if (a, b) == (2.0, -2.0) and x == same else None
-
-    def _scaled(self, slot: int) -> tuple[float, int] | None:
-        """(factor, x) of a product of a number and a slot."""
-        step = self.code.steps[slot]
-        if step.operator.name == "multiply":
-            factor = self._number(step.inputs[0])
-            return None if factor is None else (factor, step.inputs[1])
+            four, slope = step.inputs
+            if self._number(four) == 4.0 and steps[slope].operator.name == "logistic_density":
+                doubled = steps[steps[slope].inputs[0]]
+                if doubled.operator.name == "multiply" and self._number(doubled.inputs[0]) == 2.0:
+                    found = self._variable_of("tanh", doubled.inputs[1])
+                    if found is not None:
+                        square = ast.BinOp(ast.Name(found), ast.Pow(), ast.Constant(2))
+                        return ast.BinOp(one, ast.Sub(), square)
         return None
 
     def _number(self, slot: int) -> float | None:

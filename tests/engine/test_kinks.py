@@ -229,3 +229,62 @@ def test_safe_where_keeps_a_pole_out_of_the_gradient() -> None:
     assert [(w.kind, w.node) for w in bad.warnings] == [("gradient", "x")]
     good = gradient(program_for(graph_from([*safe, tail]), {}), {})
     assert good.gradients == {"x": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs"),
+    [
+        ("abs", {}),
+        ("relu", {}),
+        ("leaky_relu", {}),
+        ("elu", {}),
+        ("selu", {}),
+        ("hard_sigmoid", {}),
+        ("clip", {"min": -1.0, "max": 1.0}),
+        ("clip", {"max": 1.0}),
+        ("gelu", {}),
+        ("softplus", {}),
+    ],
+)
+def test_nan_has_the_value_and_the_slope_nan(op: str, attrs: dict[str, Any]) -> None:
+    graph = graph_from([leaf("x"), node("y", op, "x", **attrs)])
+    alone = gradient(program_for(graph, {"x": math.nan}), {"x": math.nan})
+    assert math.isnan(alone.value)
+    assert math.isnan(alone.gradients["x"])
+    assert np.isnan(slopes(op, [math.nan, math.nan], **attrs)[0]).all()
+
+
+@pytest.mark.parametrize("op", ["maximum", "minimum"])
+@pytest.mark.parametrize("pair", [(0.0, -0.0), (-0.0, 0.0)])
+def test_an_extremum_of_two_zeros_has_one_sign(op: str, pair: tuple[float, float]) -> None:
+    """Alone, in an array and in a batch: 1 / y tells the sign."""
+    graph = graph_from([leaf("a"), leaf("b"), node("y", op, "a", "b")])
+    results = []
+    for size in (None, 1, 2, 3, 17, 64):
+        given = {
+            name: x if size is None else np.full(size, x)
+            for name, x in zip("ab", pair, strict=True)
+        }
+        program = program_for(graph, given)
+        results.append(set(np.signbit(np.atleast_1d(forward(program, given).outputs["y"]))))
+    assert all(signs == results[0] for signs in results)
+    assert len(results[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("op", "expected"), [("elu", 1.0), ("selu", 1.0507009873554805 * 1.6732632423543772)]
+)
+def test_the_second_derivative_at_the_kink_is_that_of_the_side_that_is_taken(
+    op: str, expected: float
+) -> None:
+    graph = graph_from([leaf("x"), node("y", op, "x")])
+    found = hessian(program_for(graph, {"x": 0.0}), {"x": 0.0})
+    assert found.gradients["x"] == found.hessian["x"]["x"] == pytest.approx(expected, rel=1e-15)
+
+
+def test_logsumexp_of_nothing_but_minus_infinity() -> None:
+    graph = graph_from([leaf("x"), node("y", "logsumexp", "x")])
+    x = {"x": np.full(2, -math.inf)}
+    found = gradient(program_for(graph, x), x)
+    assert found.value == -math.inf
+    assert np.isnan(found.gradients["x"]).all()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.operators._define import unary
-from service.engine.operators.unary import erf
+from service.engine.operators.unary import erfc
 from service.engine.registry import Attribute
 from service.engine.shapes import same
 
@@ -22,7 +22,7 @@ unary(
     "sigmoid",
     sigmoid,
     # y * (1 - y) loses all digits from x = 40 on; this keeps them.
-    lambda xp, g, y, x: g * (y * xp.sigmoid(-x)),
+    lambda xp, g, y, x: g * xp.logistic_density(x),
     scalar=lambda x: 1.0 / (1.0 + math.exp(-x)),
     group="activation",
     analytic=lambda x: 1.0 / (1.0 + np.exp(-x)),
@@ -30,13 +30,33 @@ unary(
     onnx="Sigmoid",
     summary="The logistic function.",
     formula="1 / (1 + exp(-x))",
-    gradient="dx = g * y * (1 - y), computed as y * sigmoid(-x)",
+    gradient="dx = g * y * (1 - y), computed as logistic_density(x)",
     code="1.0 / (1.0 + np.exp(-{0}))",
+)
+
+
+def _logistic_density(x: Any) -> Any:
+    e = np.exp(-np.abs(x))
+    return e / np.square(1.0 + e)
+
+
+unary(
+    "logistic_density",
+    _logistic_density,
+    # y * (1 - 2 * sigmoid(x)) loses its digits near 0.
+    lambda xp, g, y, x: -(g * (y * xp.tanh(0.5 * x))),
+    scalar=lambda x: (e := math.exp(-abs(x))) / (1.0 + e) ** 2,
+    group="activation",
+    summary="The slope of the logistic function.",
+    formula="sigmoid(x) * sigmoid(-x)",
+    gradient="dx = -g * y * tanh(x / 2)",
+    code="0.25 / np.cosh({0} / 2.0) ** 2",
 )
 unary(
     "relu",
     lambda x: np.maximum(x, 0),
-    lambda xp, g, y, x: xp.where(xp.greater(x, 0.0), g, 0.0),
+    # The sign is 1 where it is looked at, but NaN for NaN.
+    lambda xp, g, y, x: xp.where(xp.less_equal(x, 0.0), 0.0, g * xp.sign(x)),
     scalar=lambda x: 0.0 if x <= 0.0 else x,
     group="activation",
     infer=same,
@@ -66,7 +86,9 @@ unary(
 unary(
     "leaky_relu",
     lambda x, *, alpha: np.where(np.greater(x, 0), x, alpha * x),
-    lambda xp, g, y, x, alpha: xp.where(xp.greater(x, 0.0), g, g * alpha),
+    lambda xp, g, y, x, alpha: xp.where(
+        xp.greater(x, 0.0), g, g * xp.where(xp.equal(x, x), alpha, math.nan)
+    ),
     scalar=lambda x, *, alpha: x if x > 0.0 else alpha * x,
     group="activation",
     attributes={"alpha": Attribute("float", 0.01, "the slope on the negative side")},
@@ -90,7 +112,7 @@ unary(
     "elu",
     _elu,
     lambda xp, g, y, x, alpha: xp.where(
-        xp.greater(x, 0.0), g, g * (alpha * xp.exp(xp.minimum(x, 0.0)))
+        xp.greater(x, 0.0), g, g * (alpha * xp.exp(xp.minimum(x, 0.0, ties="first")))
     ),
     scalar=lambda x, *, alpha: x if x > 0.0 else alpha * math.expm1(x),
     group="activation",
@@ -100,7 +122,7 @@ unary(
     summary="Exponential linear unit.",
     formula="x where x > 0, else alpha * (exp(x) - 1)",
     gradient="dx = g where x > 0, else g * alpha * exp(x)",
-    kinks="The slope at 0 is alpha.",
+    kinks="The slope at 0 is alpha, and the second derivative too.",
     avoid=(0.0,),
     code="np.where({0} > 0, {0}, {alpha} * np.expm1(np.minimum({0}, 0)))",
 )
@@ -113,7 +135,7 @@ unary(
     lambda xp, g, y, x: xp.where(
         xp.greater(x, 0.0),
         g * _SELU_SCALE,
-        g * (_SELU_SCALE * _SELU_ALPHA * xp.exp(xp.minimum(x, 0.0))),
+        g * (_SELU_SCALE * _SELU_ALPHA * xp.exp(xp.minimum(x, 0.0, ties="first"))),
     ),
     group="activation",
     branch=lambda y, x, **_: np.sign(x),
@@ -121,7 +143,7 @@ unary(
     summary="elu scaled so that activations keep mean 0 and variance 1.",
     formula="scale * elu(x, alpha)",
     gradient="dx = g * scale where x > 0, else g * scale * alpha * exp(x)",
-    kinks="The slope at 0 is scale * alpha.",
+    kinks="The slope at 0 is scale * alpha, and the second derivative too.",
     avoid=(0.0,),
     code="1.0507009873554805 * np.where({0} > 0, {0}, "
     "1.6732632423543772 * np.expm1(np.minimum({0}, 0)))",
@@ -129,30 +151,51 @@ unary(
 
 
 _ROOT_HALF = math.sqrt(0.5)
+_ROOT_HALF_HIGH, _ROOT_HALF_LOW = 0.7071067839860916, -2.799544089368687e-09
 _ROOT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 _CUBIC = 0.044715
 
 
+def _tanh_argument(x: Any) -> Any:
+    return _ROOT_2_OVER_PI * (x + _CUBIC * (x * x * x))
+
+
+def _share_below(x: Any) -> Any:
+    """The share of a normal distribution below x, with all digits in the lower tail."""
+    wide = np.asarray(x, np.float64)
+    z = -_ROOT_HALF * wide
+    # What rounding took from z is worth many digits of erfc far out.
+    lost = np.where(np.abs(z) < 40.0, _lost(wide, z), 0.0)
+    return 0.5 * erfc(z) * (1.0 - 2.0 * np.maximum(z, 0.0) * lost)
+
+
+def _lost(x: Any, z: Any) -> Any:
+    """-x / sqrt(2) - z, where z is that product rounded."""
+    high = np.round(x * 2.0**16) * 2.0**-16
+    total = -(high * _ROOT_HALF_HIGH) - z
+    return total - high * _ROOT_HALF_LOW - (x - high) * _ROOT_HALF
+
+
 def _gelu(x: Any, *, approximate: str) -> Any:
     if approximate == "tanh":
-        return 0.5 * x * (1.0 + np.tanh(_ROOT_2_OVER_PI * (x + _CUBIC * x * x * x)))
-    return x * (0.5 * (1.0 + erf(x * _ROOT_HALF)))
+        return x * sigmoid(2.0 * _tanh_argument(x))
+    return (x * _share_below(x)).astype(np.result_type(x, np.float32), copy=False)[()]
 
 
 def _gelu_code(x: str, *, approximate: str) -> str:
     if approximate == "tanh":
         cubic = f"{x} + {_CUBIC} * {x} ** 3"
         return f"0.5 * {x} * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * ({cubic})))"
-    return f"0.5 * {x} * (1.0 + np.vectorize(math.erf)({x} / np.sqrt(2.0)))"
+    return f"0.5 * {x} * np.vectorize(math.erfc)(-{x} / np.sqrt(2.0))"
 
 
 def _gelu_rule(xp: Any, g: Any, y: Any, x: Any, approximate: str) -> Any:
     if approximate == "tanh":
-        t = xp.tanh(_ROOT_2_OVER_PI * (x + _CUBIC * (x * x * x)))
-        inner = _ROOT_2_OVER_PI * (1.0 + 3.0 * _CUBIC * (x * x))
-        return g * (0.5 * (1.0 + t) + 0.5 * x * ((1.0 - t * t) * inner))
-    share = 0.5 * (1.0 + xp.erf(x * _ROOT_HALF))
-    density = xp.exp(-0.5 * (x * x)) * (_ROOT_HALF / math.sqrt(math.pi))
+        twice = 2.0 * _tanh_argument(x)
+        inner = (2.0 * _ROOT_2_OVER_PI) * (1.0 + 3.0 * _CUBIC * (x * x))
+        return g * (xp.sigmoid(twice) + x * (xp.logistic_density(twice) * inner))
+    share = 0.5 * xp.erfc(-_ROOT_HALF * x)
+    density = xp.gaussian(x, scale=0.5) * (_ROOT_HALF / math.sqrt(math.pi))
     return g * (share + x * density)
 
 
@@ -188,7 +231,9 @@ unary(
     "hard_sigmoid",
     lambda x, *, alpha, beta: np.clip(alpha * x + beta, 0.0, 1.0),
     lambda xp, g, y, x, alpha, beta: xp.where(
-        xp.logical_and(xp.greater(y, 0.0), xp.less(y, 1.0)), g * alpha, 0.0
+        xp.logical_or(xp.less_equal(y, 0.0), xp.greater_equal(y, 1.0)),
+        0.0,
+        g * xp.where(xp.equal(x, x), alpha, math.nan),
     ),
     group="activation",
     attributes={

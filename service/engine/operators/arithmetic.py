@@ -182,3 +182,25 @@ binary(
     aliases=("mod",),
     domain=Domain(ranges=((0.2, 0.8), (1.0, 2.0))),
 )
+
+
+def _hypot_rule(xp: Any, g: Any, y: Any, side: Any) -> Any:
+    return g * (side / xp.where(xp.equal(y, 0.0), 1.0, y))
+
+
+binary(
+    "hypot",
+    np.hypot,
+    (
+        lambda xp, g, y, a, b: _hypot_rule(xp, g, y, a),
+        lambda xp, g, y, a, b: _hypot_rule(xp, g, y, b),
+    ),
+    infer=elementwise_float,
+    scalar=math.hypot,
+    summary="The length of the hypotenuse, without overflow.",
+    formula="sqrt(a**2 + b**2)",
+    gradient="da = g * a / y, db = g * b / y",
+    kinks="The slope where both are 0 is 0.",
+    code="np.hypot({0}, {1})",
+    domain=Domain(ranges=((0.5, 2.0), (0.5, 2.0))),
+)

@@ -369,6 +369,7 @@ REGISTRY.register(
         flops=lambda x, **_: 3 * x.size,
         formula="log Σ exp(x)",
         gradient_formula="dx = g * softmax(x)",
+        kinks="Where all are -inf the value is -inf and the slopes are NaN: no share is theirs.",
         domain=Domain(examples=EXAMPLES),
     )
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -28,15 +29,13 @@ def _share(index: int, xp: Any, g: Any, y: Any, *inputs: Any, ties: str) -> Any:
     return g * mine / functools.reduce(operator.add, chosen)
 
 
-def _extremum(name: str, ufunc: Any, pick: Callable[..., float], word: str, short: str) -> None:
+def _extremum(name: str, ufunc: Any, beats: Callable[..., bool], word: str, short: str) -> None:
     def forward(*inputs: Any, ties: str) -> Any:
         return functools.reduce(ufunc, inputs)
 
     def scalar(*inputs: float, ties: str = "split") -> float:
-        for x in inputs:
-            if x != x:
-                return x
-        return pick(inputs)
+        # Of equal inputs the last, as NumPy does: it is the sign of a zero.
+        return functools.reduce(lambda a, b: a if beats(a, b) or a != a else b, inputs)
 
     REGISTRY.register(
         Operator(
@@ -75,8 +74,8 @@ def _extremum(name: str, ufunc: Any, pick: Callable[..., float], word: str, shor
     )
 
 
-_extremum("maximum", np.maximum, max, "larger", "max")
-_extremum("minimum", np.minimum, min, "smaller", "min")
+_extremum("maximum", np.maximum, operator.gt, "larger", "max")
+_extremum("minimum", np.minimum, operator.lt, "smaller", "min")
 
 
 _MASKS = {4: np.int32, 8: np.int64}
@@ -255,10 +254,11 @@ def _clip(x: Any, *, min: float | None, max: float | None) -> Any:
 
 
 def _clip_rule(xp: Any, g: Any, y: Any, x: Any, min: float | None, max: float | None) -> Any:
+    g = g * xp.where(xp.equal(x, x), 1.0, math.nan)
     if min is not None:
-        g = xp.where(xp.greater_equal(x, float(min)), g, 0.0)
+        g = xp.where(xp.less(x, float(min)), 0.0, g)
     if max is not None:
-        g = xp.where(xp.less_equal(x, float(max)), g, 0.0)
+        g = xp.where(xp.greater(x, float(max)), 0.0, g)
     return g
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from service.engine.operators._define import unary
+from service.engine.registry import Attribute
 from service.engine.shapes import same
 
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
@@ -120,13 +122,13 @@ unary(
     "tanh",
     np.tanh,
     # 1 - y**2 loses all digits from x = 20 on; this keeps them.
-    lambda xp, g, y, x: g * (4.0 * xp.sigmoid(2.0 * x) * xp.sigmoid(-2.0 * x)),
+    lambda xp, g, y, x: g * (4.0 * xp.logistic_density(2.0 * x)),
     scalar=math.tanh,
     analytic=True,
     onnx="Tanh",
     summary="The hyperbolic tangent.",
     formula="tanh(x)",
-    gradient="dx = g * (1 - y**2), computed as 4 * sigmoid(2x) * sigmoid(-2x)",
+    gradient="dx = g * (1 - y**2), computed as 4 * logistic_density(2x)",
 )
 unary(
     "exp2",
@@ -214,7 +216,7 @@ unary(
 unary(
     "asin",
     np.arcsin,
-    lambda xp, g, y, x: g / xp.sqrt((1.0 - x) * (1.0 + x)),
+    lambda xp, g, y, x: g / xp.sqrt(xp.one_minus_square(x)),
     scalar=math.asin,
     analytic=True,
     onnx="Asin",
@@ -228,7 +230,7 @@ unary(
 unary(
     "acos",
     np.arccos,
-    lambda xp, g, y, x: -g / xp.sqrt((1.0 - x) * (1.0 + x)),
+    lambda xp, g, y, x: -g / xp.sqrt(xp.one_minus_square(x)),
     scalar=math.acos,
     analytic=True,
     onnx="Acos",
@@ -242,7 +244,8 @@ unary(
 unary(
     "atan",
     np.arctan,
-    lambda xp, g, y, x: g / (1.0 + x * x),
+    # In two steps: the square overflows long before the slope is 0.
+    lambda xp, g, y, x: g / xp.hypot(1.0, x) / xp.hypot(1.0, x),
     scalar=math.atan,
     analytic=True,
     onnx="Atan",
@@ -277,7 +280,7 @@ unary(
 unary(
     "asinh",
     np.arcsinh,
-    lambda xp, g, y, x: g / xp.sqrt(1.0 + x * x),
+    lambda xp, g, y, x: g / xp.hypot(1.0, x),
     scalar=math.asinh,
     analytic=True,
     onnx="Asinh",
@@ -304,7 +307,7 @@ unary(
 unary(
     "atanh",
     np.arctanh,
-    lambda xp, g, y, x: g / ((1.0 - x) * (1.0 + x)),
+    lambda xp, g, y, x: g / xp.one_minus_square(x),
     scalar=math.atanh,
     analytic=True,
     onnx="Atanh",
@@ -317,24 +320,75 @@ unary(
 )
 
 
-_erf = np.frompyfunc(math.erf, 1, 1)
-
-
-def erf(x: Any) -> Any:
-    """The error function; NumPy has none, so that of the C library element by element."""
-    array = np.asarray(x)
-    kind = array.dtype if array.dtype.kind == "f" else np.float64
-    return np.asarray(_erf(array), dtype=kind)[()]
+def _one_minus_square(x: Any) -> Any:
+    return (1.0 - x) * (1.0 + x)
 
 
 unary(
+    "one_minus_square",
+    _one_minus_square,
+    lambda xp, g, y, x: g * (-2.0 * x),
+    scalar=_one_minus_square,
+    summary="1 - x**2 with all digits near -1 and 1: what slopes of asin, acos and atanh have.",
+    formula="1 - x**2, computed as (1 - x) * (1 + x)",
+    gradient="dx = -g * 2 * x",
+    code="1.0 - {0} ** 2",
+)
+
+
+def _from_c(function: Callable[[float], float]) -> Callable[[Any], Any]:
+    """A function of the C library that NumPy lacks, element by element."""
+    every = np.frompyfunc(function, 1, 1)
+
+    def forward(x: Any) -> Any:
+        array = np.asarray(x)
+        kind = array.dtype if array.dtype.kind == "f" else np.float64
+        return np.asarray(every(array), dtype=kind)[()]
+
+    return forward
+
+
+erfc = _from_c(math.erfc)
+
+unary(
     "erf",
-    erf,
-    lambda xp, g, y, x: g * (_TWO_OVER_ROOT_PI * xp.exp(-x * x)),
+    _from_c(math.erf),
+    lambda xp, g, y, x: g * (_TWO_OVER_ROOT_PI * xp.gaussian(x)),
     scalar=math.erf,
     onnx="Erf",
     summary="The error function.",
     formula="erf(x)",
     gradient="dx = g * 2 / sqrt(π) * exp(-x**2)",
     code="np.vectorize(math.erf)({0})",
+)
+unary(
+    "erfc",
+    erfc,
+    lambda xp, g, y, x: g * (-_TWO_OVER_ROOT_PI * xp.gaussian(x)),
+    scalar=math.erfc,
+    summary="1 - erf(x), with all digits where that is small.",
+    formula="1 - erf(x)",
+    gradient="dx = -g * 2 / sqrt(π) * exp(-x**2)",
+    code="np.vectorize(math.erfc)({0})",
+)
+
+
+def _gaussian(x: Any, *, scale: float = 1.0) -> Any:
+    """exp(-scale * x**2), without the digits that rounding x**2 costs far from 0."""
+    wide = np.asarray(x, np.float64)
+    head = np.where(np.abs(wide) < 1e6, np.round(wide * 64.0) / 64.0, 0.0)  # its square is exact
+    rest = (wide - head) * (wide + head)
+    result = np.exp(-scale * head * head) * np.exp(-scale * rest)
+    return result.astype(np.result_type(x, np.float32), copy=False)[()]
+
+
+unary(
+    "gaussian",
+    _gaussian,
+    lambda xp, g, y, x, scale: g * ((-2.0 * scale) * x * y),
+    attributes={"scale": Attribute("float", 1.0, "how fast it falls")},
+    summary="The bell curve exp(-scale * x**2).",
+    formula="exp(-scale * x**2)",
+    gradient="dx = -g * 2 * scale * x * y",
+    code="np.exp(-{scale} * {0} ** 2)",
 )
