@@ -1,4 +1,4 @@
-"""A real Prometheus reads the service, its rules load and fire, and the dashboard finds its data."""
+"""A real Prometheus reads the service, the rules fire, and the dashboard finds its data."""
 
 from __future__ import annotations
 
