@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,22 +101,19 @@ class Graph:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
-    def shown(self) -> list[str]:
-        """The names by which the nodes are shown, in document order."""
-        if not self.labels:
-            return self.ids
-        return [self.labels.get(position, name) for position, name in enumerate(self.ids)]
-
     def find(self, name: str) -> str:
         """The id of the node that is shown by this name."""
         return next((self.ids[i] for i, label in self.labels.items() if label == name), name)
 
     def label(self, name: str) -> str:
         """The name by which the node of this id is shown."""
-        return (
-            self.labels.get(self.index[name], name) if self.labels and name in self.index else name
-        )
+        return self.labels.get(self.index.get(name, -1), name)
+
+    def labelled(self, by_id: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A dictionary by ids as one by the names that are shown."""
+        if not self.labels:
+            return by_id
+        return {self.label(name): value for name, value in by_id.items()}
 
     @property
     def inputs(self) -> dict[str, Leaf]:

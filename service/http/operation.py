@@ -21,7 +21,6 @@ from fastapi.routing import APIRoute
 from service.engine.control import Control
 from service.engine.errors import Cancelled
 from service.errors import problem
-from service.http import telemetry
 from service.http.execution import Execution
 from service.http.media import JSON
 from service.http.policy import Policy
@@ -112,8 +111,7 @@ class Operation(APIRoute):
         headers: dict[str, str] = {}
         try:
             handler = self.choose(request.scope)
-            parse = telemetry.traced(handler.parse)
-            answer = await execution.run(parse, await request.body(), request.receive)
+            answer = await execution.run(handler.parse, await request.body(), request.receive)
         except Cancelled:
             raise
         except Exception as error:

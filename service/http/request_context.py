@@ -29,7 +29,6 @@ class RequestContext:
         "sent",
         "started",
         "status",
-        "trace_id",
     )
 
     def __init__(self, headers: Mapping[bytes, bytes], request_id: bytes) -> None:
@@ -38,7 +37,6 @@ class RequestContext:
         self.request_id = request_id
         self.key: ApiKey | None = None
         self.code: str | None = None
-        self.trace_id: str | None = None
         self.status = 0
         self.held = 0
         self.sent = 0
