@@ -42,7 +42,8 @@ class Graph:
     literals   values of the literal inputs; literal `j` has position `-1 - j`
     projections  negative position → (node position, index of its output)
     outputs    the names of the outputs
-    plan       how it runs level by level, once `levels` was asked
+    plan       how it runs level by level, once `levelized` was asked
+    gates      its nodes of other than the plain kinds, once `floats` was asked
     programs   the Programs that `program_for` made of it last
     labels     position → the name by which a node is shown, where that isn't its id
     text       what the graph is read from anew for inputs of other shapes, if it is
@@ -53,6 +54,7 @@ class Graph:
         "attrs",
         "codes",
         "first",
+        "gates",
         "ids",
         "index",
         "labels",
@@ -92,6 +94,7 @@ class Graph:
         self.projections = columns.projections
         self.outputs = outputs
         self.plan: Any = None
+        self.gates: Any = None
         self.labels = spec.labels
         self.text = spec.text
         self._rank: dict[int, int] | None = None
