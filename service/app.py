@@ -174,7 +174,7 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     refusal = problem(error)
     app: Application = request.app
     context: RequestContext = request.scope[CONTEXT]
-    context.refused = error
+    context.refused = context.refused or error
     body = refusal.body(
         base=app.settings.public_url, request_id=context.request_id.decode("latin-1")
     )

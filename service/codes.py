@@ -85,7 +85,7 @@ CODES: dict[str, Code] = _table(
         415,
         "unsupported_media_type",
         "Wrong media type",
-        "A body must be JSON, not compressed.",
+        "A body is JSON, compressed with gzip or not at all.",
     ),
     (
         422,

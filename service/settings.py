@@ -110,6 +110,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Bodies held at one time, of all requests together.",
     )
+    max_unsent_bytes: int = Field(
+        96 * MiB,
+        ge=1,
+        description="Answers held until they are read; a larger one may be held alone.",
+    )
     retry_after_seconds: int = Field(1, ge=1, description="Retry-After of a 503.")
     graph_cache_entries: int = Field(1_024, ge=0, description="Graphs that are remembered.")
     graph_cache_bytes: int = Field(64 * MiB, ge=0, description="Their text, together.")
@@ -118,6 +123,11 @@ class Settings(BaseSettings):
     keep_alive_seconds: int = Field(15, ge=1, description="An idle connection is closed then.")
     header_seconds: float = Field(10.0, gt=0, description="For a request's head to arrive.")
     body_seconds: float = Field(30.0, gt=0, description="For a request's body to arrive.")
+    write_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="An answer is given up that its client reads nothing of for so long.",
+    )
     max_header_bytes: int = Field(65_536, ge=1_024, description="Bytes of a request's head.")
     max_connections: int = Field(4_096, ge=1, description="Connections of one worker.")
     drain_seconds: float = Field(

@@ -46,6 +46,11 @@ class Control:
         """Ask the computation to stop at its next look at the clock. Thread-safe."""
         self._cancelled.set()
 
+    def put_off(self, seconds: float) -> None:
+        """Move the deadline: for so long the computation waited for somebody else."""
+        if self._end is not None:
+            self._end += seconds
+
     def check(self) -> None:
         """Raise Cancelled or DeadlineExceeded when the work has lost its purpose."""
         if self._cancelled.is_set():

@@ -236,12 +236,9 @@ class Operator:
         TensorSpecs in, TensorSpec(s) out; raises OperatorError when they do not fit.
     batch
         How a leading batch axis is carried through: see `service.engine.vmap`.
-    scalar
-        The forward function on plain numbers, for elementwise operators: an expression with
-        the functions of `math`, given as a template with `{0}` for the first input and
-        attributes by name, or as a function of texts. What `math` raises it may raise. With
-        the rules traced to such text (`service.engine.run.number_code`) it is what the loops,
-        the generated and the compiled code run.
+    scalar(*floats, **attrs)
+        The forward function on Python floats, where it is a plain one; it may raise
+        what `math` raises.
     code
         How it is printed: a template with `{0}` for the first input and attributes by
         name, or a function of Arguments and attributes. Left out, `forward` is printed as
@@ -286,7 +283,7 @@ class Operator:
     min_inputs: int | None = None
     outputs: int = 1
     elementwise: bool = False
-    scalar: str | Callable[..., str] = ""
+    scalar: Callable[..., float] | None = None
     batch: Rule | None = None
     flops: Callable[..., int] | None = None
     formula: str = ""

@@ -69,6 +69,8 @@ class Application(FastAPI):
             if asyncio.get_running_loop() is not self._loop:
                 self.start()
             await self.pipeline(scope, receive, send)
+        elif scope["type"] == "websocket" and not self.pipeline.lets_in(scope):
+            await send({"type": "websocket.close", "code": 1008})
         else:
             await super().__call__(scope, receive, send)
 
@@ -86,7 +88,8 @@ class Application(FastAPI):
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        self.pipeline.bodies.sweep(now)
+        self.pipeline.bodies.patience.sweep(now)
+        self.pipeline.writing.sweep(now)
         self.pipeline.log.flush()
         self.metrics.publish()
         if now - self._memory_given_back > MEMORY_SECONDS:
@@ -106,6 +109,7 @@ class Application(FastAPI):
 def _register_gauges(metrics: Metrics, pipeline: Pipeline, pools: Pools) -> None:
     metrics.gauge("requests_running", "Requests being answered.", lambda: pipeline.running)
     metrics.gauge("pending_bytes", "Bytes of bodies held in memory.", lambda: pools.held_bytes)
+    metrics.gauge("unsent_bytes", "Bytes of answers held in memory.", lambda: pools.unsent)
     for pool in (pools.light, pools.heavy):
         _register_pool(metrics, pool)
 

@@ -5,32 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from service.codes import Refusal
 from service.engine.errors import Cancelled
 from service.http.asgi import Receive
+from service.http.compression import unpacked
+from service.http.patience import Patience
 from service.http.pools import Pools
 from service.settings import Settings
 
 DISCARD_SECONDS = 3.0
 """A refused body is read and dropped for so long, so that its sender reads the answer."""
 _CLOSE = (("connection", "close"),)
+_MOST_PACKED = 1_032
 
 
 class Bodies:
-    """Reads the bodies of all requests of a process.
-
-    One look at all of them twice a second ends the slow ones, which costs a request
-    nothing; a timer for each would cost more than a small gradient does.
-    """
+    """Reads the bodies of all requests of a process."""
 
     def __init__(self, settings: Settings, pools: Pools) -> None:
         self._max = settings.max_body_bytes
-        self._seconds = settings.body_seconds
+        self._inline = settings.inline_body_bytes
         self._pools = pools
-        self._reading: dict[asyncio.Task[Any], float] = {}
-        self._late: set[asyncio.Task[Any]] = set()
+        self.patience = Patience(settings.body_seconds)
 
     async def read(
         self, receive: Receive, headers: Mapping[bytes, bytes], most: int | None = None
@@ -38,7 +35,6 @@ class Bodies:
         """The whole body, whose length the caller releases from the pools when done.
 
         `most` is a limit of the path's own, in bytes.
-
         Raises Refusal (body_too_large, request_timeout, overloaded), and Cancelled when
         the client went away.
         """
@@ -46,10 +42,7 @@ class Bodies:
         declared = headers.get(b"content-length")
         if declared is not None and _number(declared) > most:
             await self._refuse(receive, headers, most)
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
-        assert task is not None
-        self._reading[task] = loop.time()
+        task = self.patience.begin()
         try:
             message = await receive()
             if message["type"] != "http.request":
@@ -58,19 +51,39 @@ class Bodies:
             if message.get("more_body", False):
                 return await self._gather(receive, headers, body, most)
         except asyncio.CancelledError:
-            if task in self._late and not task.uncancel():
+            if self.patience.ran_out(task):
                 raise Refusal(
                     "request_timeout", "the body did not arrive in time", headers=_CLOSE
                 ) from None
             raise
         finally:
-            self._reading.pop(task, None)
-            if self._late:
-                self._late.discard(task)
+            self.patience.end(task)
         if len(body) > most:
             raise _too_large(most)
         self._pools.hold(len(body))
         return body
+
+    async def unpack(self, packed: bytes, most: int | None = None) -> bytes:
+        """The content of a gzip body that was read, held in its place.
+
+        Raises Refusal (bad_request, body_too_large, overloaded).
+        """
+        most = self._max if most is None else most
+        # Deflate packs 1,032 bytes in one at most, so this is what it can come to.
+        bound = min(most, _MOST_PACKED * len(packed))
+        self._pools.hold(bound)
+        size = 0
+        try:
+            if bound <= 8 * self._inline:
+                body = unpacked(packed, most)
+            else:
+                body = await self._pools.light.submit(lambda: unpacked(packed, most))
+            if body is None:
+                raise _too_large(most)
+            size = len(body)
+            return body
+        finally:
+            self._pools.release(bound - size)
 
     async def _gather(
         self, receive: Receive, headers: Mapping[bytes, bytes], first: bytes, most: int
@@ -105,7 +118,7 @@ class Bodies:
         """
         task = asyncio.current_task()
         if task is not None:
-            self._reading.pop(task, None)  # too large is the reason now, whatever the time
+            self.patience.end(task)  # too large is the reason now, whatever the time
         if headers.get(b"expect", b"").lower() != b"100-continue":
             budget = 4 * most
             with suppress(TimeoutError):
@@ -116,13 +129,6 @@ class Bodies:
                         if not message.get("more_body", False):
                             break
         raise _too_large(most)
-
-    def sweep(self, now: float) -> None:
-        """End the reading of bodies that began too long ago."""
-        for task, since in list(self._reading.items()):
-            if now - since > self._seconds and task not in self._late:
-                self._late.add(task)
-                task.cancel()
 
 
 def _too_large(most: int) -> Refusal:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from time import monotonic
 from typing import Any, TypeVar
 
 from service.engine.control import Control
@@ -12,10 +13,19 @@ from service.http.asgi import Receive
 from service.http.metrics import Metrics
 from service.http.pools import Pools, WorkerPool
 from service.http.prepared import Answer, Cost, Parse, PreparedRequest
+from service.http.request_context import RequestContext
 from service.settings import Settings
 from service.wire.context import Context, WouldBlock
 
 Result = TypeVar("Result")
+
+_LARGE_ANSWER = 1024 * 1024
+"""Room is looked for, before they are made, for answers of more bytes than this."""
+_ROOM_SECONDS = 0.05
+"""How often it is looked for."""
+_PIECE_BYTES = 65_536
+_PIECE_SECONDS = 0.05
+"""A piece of a stream is sent when it has so many bytes, or took so long."""
 
 
 class Execution:
@@ -33,12 +43,23 @@ class Execution:
         self._metrics = metrics
         self._context = context
 
-    async def run(self, parse: Parse, body: bytes, receive: Receive) -> bytes | Answer:
+    async def run(
+        self, parse: Parse, body: bytes, receive: Receive, request: RequestContext
+    ) -> bytes | Answer:
         """The answer to a request.
 
         Raises what `parse` and `execute` raise, Refusal (overloaded) when the queue is full,
         DeadlineExceeded, and Cancelled when the client hung up.
         """
+        answer = await self._run(parse, body, receive, request)
+        size = len(answer.body if isinstance(answer, Answer) else answer)
+        if size - request.unsent > _LARGE_ANSWER and not self._pools.has_room(size):
+            raise self._pools.refuse_unsent()
+        return answer
+
+    async def _run(
+        self, parse: Parse, body: bytes, receive: Receive, request: RequestContext
+    ) -> bytes | Answer:
         settings, context = self._settings, self._context
         if len(body) <= settings.inline_body_bytes:
             try:
@@ -52,17 +73,21 @@ class Execution:
                     self._metrics.inline += 1
                     return prepared.execute(None)
                 job = Job(settings.deadline_seconds, receive)
+                await self._reserve(cost, job, request)
                 return await job.run(self._pool(cost), lambda: prepared.execute(job.control))
-        return await self._in_pools(parse, body, receive)
+        return await self._in_pools(parse, body, receive, request)
 
-    async def _in_pools(self, parse: Parse, body: bytes, receive: Receive) -> bytes | Answer:
+    async def _in_pools(
+        self, parse: Parse, body: bytes, receive: Receive, request: RequestContext
+    ) -> bytes | Answer:
         """Parse in the pool that the size asks for, execute in the one that the cost does."""
         job = Job(self._settings.deadline_seconds, receive)
         first, heavy = self._pool_for_size(body), self._pools.heavy
 
         def parse_and_execute() -> tuple[PreparedRequest, bytes | Answer | None]:
             prepared = parse(body, self._context, True)
-            if first is heavy or first is self._pool(prepared.cost):
+            known = prepared.cost.output_bytes <= _LARGE_ANSWER
+            if known and (first is heavy or first is self._pool(prepared.cost)):
                 job.control.check()
                 return prepared, prepared.execute(job.control)
             return prepared, None
@@ -71,7 +96,54 @@ class Execution:
         self._count(prepared.cost)
         if answer is not None:
             return answer
+        await self._reserve(prepared.cost, job, request)
         return await job.run(heavy, lambda: prepared.execute(job.control))
+
+    async def _reserve(self, cost: Cost, job: Job, request: RequestContext) -> None:
+        """Wait until there is room for a large answer; Refusal (overloaded) if none comes."""
+        if cost.output_bytes <= _LARGE_ANSWER:
+            return
+        await self._wait_for_room(cost.output_bytes, job)
+        request.unsent += cost.output_bytes
+        self._pools.unsent += cost.output_bytes
+
+    async def _wait_for_room(self, size: int, job: Job) -> None:
+        while not self._pools.has_room(size):
+            if job.seconds_left < _ROOM_SECONDS:
+                raise self._pools.refuse_unsent()
+            await asyncio.sleep(_ROOM_SECONDS)
+
+    async def stream(
+        self, receive: Receive, work: Callable[[Control], Iterator[bytes]]
+    ) -> AsyncIterator[bytes]:
+        """What the generator `work` yields, joined into pieces of some size.
+
+        It runs in the heavy pool, a piece at a time, and no piece is made before the client has
+        read the one before, which its deadline waits for. Raises what `offload` does before
+        the first piece.
+        """
+        pool, job = self._pools.heavy, Job(self._settings.deadline_seconds, receive)
+        lines = work(job.control)
+        await self._wait_for_room(_LARGE_ANSWER, job)
+        first, more = await job.run(pool, lambda: _piece(lines))
+
+        async def pieces() -> AsyncIterator[bytes]:
+            piece, going_on = first, more
+            try:
+                while True:
+                    since = monotonic()
+                    if piece:
+                        yield piece
+                    while going_on and not self._pools.has_room(_LARGE_ANSWER):
+                        await asyncio.sleep(_ROOM_SECONDS)
+                    job.control.put_off(monotonic() - since)
+                    if not going_on:
+                        return
+                    piece, going_on = await pool.submit(lambda: _piece(lines), begun=True)
+            finally:
+                job.control.cancel()
+
+        return pieces()
 
     async def offload(
         self, body: bytes, receive: Receive, work: Callable[[Control], Result]
@@ -106,6 +178,11 @@ class Job:
         self._end = asyncio.get_running_loop().time() + seconds
         self._receive = receive
 
+    @property
+    def seconds_left(self) -> float:
+        """Until the deadline."""
+        return self._end - asyncio.get_running_loop().time()
+
     async def run(self, pool: WorkerPool, work: Callable[[], Result]) -> Result:
         """The result of `work`; raises Cancelled, DeadlineExceeded, or what `work` raises.
 
@@ -117,7 +194,7 @@ class Job:
         try:
             await asyncio.wait(
                 (future, hang_up),
-                timeout=max(0.0, self._end - asyncio.get_running_loop().time()),
+                timeout=max(0.0, self.seconds_left),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if future.done():
@@ -128,6 +205,18 @@ class Job:
                 self.control.cancel()
                 future.cancel()
             hang_up.cancel()
+
+
+def _piece(lines: Iterator[bytes]) -> tuple[bytes, bool]:
+    """The next lines: as many as are soon made; and whether there may be more."""
+    made: list[bytes] = []
+    size, end = 0, monotonic() + _PIECE_SECONDS
+    for line in lines:
+        made.append(line)
+        size += len(line)
+        if size >= _PIECE_BYTES or monotonic() > end:
+            return b"".join(made), True
+    return b"".join(made), False
 
 
 async def _hung_up(receive: Receive) -> None:

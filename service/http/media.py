@@ -18,14 +18,27 @@ OFFERED = (
 """What a route may answer with that doesn't say more about it."""
 
 
-def check_content(headers: Mapping[bytes, bytes]) -> None:
-    """Refuse a body that isn't plain JSON in UTF-8; one of no declared type is taken as JSON."""
+def check_content(headers: Mapping[bytes, bytes]) -> bool:
+    """Refuse a body that isn't JSON in UTF-8; one of no declared type is taken as JSON.
+
+    Returns whether it is packed with gzip.
+    """
     declared = headers.get(b"content-type")
     if declared is not None and declared != b"application/json" and not _is_json(declared):
         raise Refusal("unsupported_media_type", "the body must be application/json in UTF-8")
     coding = headers.get(b"content-encoding")
-    if coding is not None and coding.strip().lower() not in {b"", b"identity"}:
-        raise Refusal("unsupported_media_type", "a compressed body is not taken")
+    if coding is None:
+        return False
+    coding = coding.strip().lower()
+    if coding in {b"gzip", b"x-gzip"}:
+        return True
+    if coding not in {b"", b"identity"}:
+        raise Refusal(
+            "unsupported_media_type",
+            "a body may be compressed with gzip, and not otherwise",
+            headers=(("accept-encoding", "gzip"),),
+        )
+    return False
 
 
 @lru_cache(maxsize=256)

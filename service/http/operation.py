@@ -111,7 +111,9 @@ class Operation(APIRoute):
         headers: dict[str, str] = {}
         try:
             handler = self.choose(request.scope)
-            answer = await execution.run(handler.parse, await request.body(), request.receive)
+            body = await request.body()
+            context = request.scope[CONTEXT]
+            answer = await execution.run(handler.parse, body, request.receive, context)
         except Cancelled:
             raise
         except Exception as error:

@@ -10,6 +10,7 @@ OpenTelemetry is collected, and while the application has middleware of others.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from time import perf_counter
 
@@ -20,18 +21,21 @@ from service.http import logs
 from service.http.access import Access
 from service.http.asgi import ASGI, Message, Receive, Scope, Send
 from service.http.body import Bodies
+from service.http.compression import SMALLEST, not_packing, packing, takes_gzip
 from service.http.execution import Execution
 from service.http.headers import CLOSE, NOSNIFF, Cors, Header, secured
 from service.http.logs import AccessLog
 from service.http.media import JSON, check_accept, check_content
 from service.http.metrics import Metrics
 from service.http.operation import Handler
+from service.http.patience import Patience
 from service.http.pools import Pools
 from service.http.prepared import Answer
-from service.http.request_context import CONTEXT, RequestContext
+from service.http.request_context import ABORT, CONTEXT, RequestContext
 from service.http.request_id import RequestIds
 from service.http.routing import RouteTable, Target
 from service.http.state import State
+from service.http.writing import Writing
 from service.settings import Settings
 
 HUNG_UP = 499
@@ -67,6 +71,7 @@ class Pipeline:
         self.shortcut: dict[str, Target] = {}
         self.log = AccessLog(settings.access_log)
         self.bodies = Bodies(settings, pools)
+        self.writing = Patience(settings.write_seconds)
         self.running = 0
         self._root = settings.root_path.rstrip("/")
         self._access = Access(
@@ -89,6 +94,7 @@ class Pipeline:
         if target is None:
             target = self.routes.find(path, method)
         handler = _PROBLEM
+        send = Writing(context, self.writing, self.pools, send, content=method != "HEAD")
         self.running += 1
         try:
             if "\n" in path:
@@ -101,23 +107,37 @@ class Pipeline:
                 handler = target.operation.choose(scope)
             body = await self._admit(target, context, receive)
             if short:
-                answer = await self.execution.run(handler.parse, body, receive)
+                answer = await self.execution.run(handler.parse, body, receive, context)
                 await self._send(context, send, answer)
             else:
                 scope = {**scope, "root_path": root, "path": root + path, CONTEXT: context}
+                if context.unpacked:
+                    scope["headers"] = _without_coding(scope["headers"], body)
                 await self._call_api(target, context, scope, _replay(body, receive), send)
         except Exception as error:
             if not context.status:
                 await self._refuse(error, context, target, send, handler)
-            elif context.refused is error:
+            elif context.refused is error or isinstance(context.refused, Cancelled):
                 # FastAPI raises again what it has answered with its last handler.
-                self._count_refusal(error, context, target)
+                self._count_refusal(context.refused, context, target)
             elif problem(error).status >= 500:
                 self._failed(error, context, target)
         finally:
             self.running -= 1
             self.pools.release(context.held)
+            self.pools.unsent -= context.unsent
             self._finish(context, target, method if method in _METHODS else "OTHER")
+            if context.status == HUNG_UP and ABORT in scope:
+                scope[ABORT]()  # What waits to be sent would keep the connection open.
+                await asyncio.sleep(0)
+
+    def lets_in(self, scope: Scope) -> bool:
+        """Whether a websocket, which only routers of others have, comes with a key."""
+        try:
+            self._access.admit(dict(scope["headers"]), None)
+        except Refusal:
+            return False
+        return True
 
     def _without_prefix(self, path: str, root: str) -> tuple[str, str]:
         """The path as the routes have it, and the prefix that stands before it.
@@ -139,21 +159,27 @@ class Pipeline:
         headers = context.headers
         if target.guarded:
             context.key = self._access.admit(headers, target.scope)
-        if target.operation is not None or _has_body(headers):
-            check_content(headers)
+        packed = (target.operation is not None or _has_body(headers)) and check_content(headers)
         if target.offers is not None:
             check_accept(headers, target.offers)
         body = await self.bodies.read(receive, headers, target.max_body)
         context.held = len(body)
+        if packed:
+            body = await self.bodies.unpack(body, target.max_body)
+            self.pools.release(context.held)
+            context.held, context.unpacked = len(body), True
         return body
 
     async def _call_api(
         self, target: Target, context: RequestContext, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Let FastAPI answer, and add to its answer what every answer carries."""
-        head = scope["method"] == "HEAD"
-        if head:
+        if scope["method"] == "HEAD":
             scope["method"] = "GET"
+        if takes_gzip(context.headers.get(b"accept-encoding", b"")):
+            send = packing(send, quick=target.operation is not None)
+        elif target.operation is None:
+            send = not_packing(send)
 
         async def relay(message: Message) -> None:
             if isinstance(context.refused, Cancelled):
@@ -166,10 +192,6 @@ class Pipeline:
                 else:
                     headers.append(NOSNIFF)
                 message["headers"] = self._common(context, headers)
-            elif message["type"] == "http.response.body":
-                context.sent += len(message.get("body", b""))
-                if head:
-                    message = {**message, "body": b""}
             await send(message)
 
         await self.api(scope, receive, relay)
@@ -206,7 +228,9 @@ class Pipeline:
         else:
             body, status, kind = answer, 200, _JSON_TYPE
         context.status = status
-        context.sent = len(body)
+        accepted = context.headers.get(b"accept-encoding")
+        if accepted is not None and len(body) >= SMALLEST and takes_gzip(accepted):
+            send = packing(send, quick=True)
         headers = [] if headers is None else headers
         headers += (kind, (b"content-length", b"%d" % len(body)), NOSNIFF)
         headers = self._common(context, headers)
@@ -297,6 +321,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replayed
+
+
+def _without_coding(headers: list[Header], body: bytes) -> list[Header]:
+    """The headers of a request whose body was unpacked."""
+    coded = (b"content-encoding", b"content-length")
+    kept = [header for header in headers if header[0] not in coded]
+    return [*kept, (b"content-length", b"%d" % len(body))]
 
 
 def _has_body(headers: Mapping[bytes, bytes]) -> bool:

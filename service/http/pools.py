@@ -56,14 +56,15 @@ class WorkerPool:
     def waiting(self) -> int:
         return max(0, self._pending - self.threads)
 
-    def submit(self, work: Callable[[], Result]) -> asyncio.Future[Result]:
+    def submit(self, work: Callable[[], Result], *, begun: bool = False) -> asyncio.Future[Result]:
         """Have `work` done in a thread; Refusal `overloaded` when the queue is full.
 
+        What is `begun` goes on whatever the queue: it is part of a request that was let in.
         Cancelling the future takes work that still waits out of the queue. Work that runs
         keeps its thread, and its place here, until it ends.
         """
         with self._lock:
-            if self._pending >= self.threads + self.queue:
+            if self._pending >= self.threads + self.queue and not begun:
                 self.refused += 1
                 raise overloaded(self._retry_after)
             self._pending += 1
@@ -81,13 +82,16 @@ class WorkerPool:
 
 
 class Pools:
-    """The two pools, and the count of bytes held for requests."""
+    """The two pools, and the counts of bytes held for requests and for answers."""
 
     def __init__(self, settings: Settings) -> None:
         retry_after = settings.retry_after_seconds
         self.light = WorkerPool("light", settings.light_threads, settings.light_queue, retry_after)
         self.heavy = WorkerPool("heavy", settings.heavy_threads, settings.heavy_queue, retry_after)
         self.held_bytes = 0
+        self.unsent = 0
+        """Bytes of answers that are reserved or held until their clients have read them."""
+        self._max_unsent = settings.max_unsent_bytes
         self._max_bytes = settings.max_pending_bytes
         self._retry_after = retry_after
 
@@ -100,6 +104,14 @@ class Pools:
     def release(self, count: int) -> None:
         """They are gone again."""
         self.held_bytes -= count
+
+    def has_room(self, count: int) -> bool:
+        """Whether an answer of so many bytes may be made; a very large one, if it is alone."""
+        return not self.unsent or self.unsent + count <= self._max_unsent
+
+    def refuse_unsent(self) -> Refusal:
+        """The refusal of a request whose answer there is no room for."""
+        return overloaded(self._retry_after, "too many answers are being held")
 
     def close(self) -> None:
         """End both pools."""

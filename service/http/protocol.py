@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 
 from service.codes import Refusal
 from service.errors import MEDIA_TYPE, problem
+from service.http.request_context import ABORT
 from service.settings import Settings, get_settings
 
 SWEEP_SECONDS = 0.5
@@ -44,6 +45,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._closing = False
         self._receiving = False
         self._draining_since: float | None = None
+        self._closing_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, JoiningTransport(transport)))
@@ -71,6 +73,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._head_since = None
         self._head_bytes = 0
         super().on_headers_complete()
+        self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
         if self._closing and self.cycle is not None:
             self.cycle.keep_alive = False
 
@@ -102,7 +105,15 @@ class PatientProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def late(self, now: float) -> None:
-        """End a connection whose head, or the rest of whose refused body, takes too long."""
+        """End a connection whose head, or the rest of whose refused body, takes too long.
+
+        And one that was closed, but waits for its client to read what is still in it.
+        """
+        if self.transport.is_closing():
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > self._settings.write_seconds:
+                self.transport.abort()
+            return
         drained = self._draining_since
         if drained is not None and now - drained > self._settings.header_seconds:
             self.transport.close()

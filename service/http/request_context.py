@@ -9,14 +9,17 @@ from service.settings import ApiKey
 
 CONTEXT = "service.request_context"
 """The key of the RequestContext in the ASGI scope."""
+ABORT = "service.abort"
+"""The key of the function that drops the connection, where the server has one for it."""
 
 
 class RequestContext:
     """One request: what its answer, its count and its log line need.
 
     `key` is None when the service is open to all. `held` counts the bytes of the body that
-    are in memory, `sent` those of the answer. `refused` is the error that was answered with a
-    refusal, `code` its code.
+    are in memory; `unpacked` says whether they came with gzip. `sent` counts the bytes of the
+    answer, `unsent` those that are reserved for an answer that isn't read yet. `refused` is
+    the error that was answered with a refusal, `code` its code.
     """
 
     __slots__ = (
@@ -29,6 +32,8 @@ class RequestContext:
         "sent",
         "started",
         "status",
+        "unpacked",
+        "unsent",
     )
 
     def __init__(self, headers: Mapping[bytes, bytes], request_id: bytes) -> None:
@@ -40,4 +45,6 @@ class RequestContext:
         self.status = 0
         self.held = 0
         self.sent = 0
+        self.unsent = 0
+        self.unpacked = False
         self.refused: Exception | None = None

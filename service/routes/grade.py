@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -17,10 +15,8 @@ from service.engine.control import Control
 from service.engine.errors import Cancelled, LimitExceeded
 from service.errors import problem, responses
 from service.grading.formats import FORMATS, Format
-from service.grading.task import Reveal
-from service.grading.truth import Truth
+from service.http.execution import Execution
 from service.http.operation import Handler, Operation
-from service.http.pools import Pools, WorkerPool
 from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
 from service.routes._describe import query_parameter
@@ -187,43 +183,25 @@ async def grade_batch(
     The truth is computed once. What is wrong with the task is an error of the request; what
     happens to one submission stands in its own line.
     """
-    pools: Pools = request.app.state.pools
+    execution: Execution = request.app.state.execution
     context: Context = request.app.state.context
     body = await request.body()
     chosen = find_format(format)
-    control = Control(request.app.state.settings.deadline_seconds)
-    pool = pools.heavy
 
-    def prepare() -> tuple[Truth, Reveal, list[Any]]:
+    def lines(control: Control) -> Iterator[bytes]:
         document = parse_grading(body, context.max_depth)
         check_members(document, "submissions")
         submissions = document["submissions"]
         if not isinstance(submissions, list):
             raise Refusal("invalid_request", "submissions is a list")
         truth, reveal = find_truth(document, context, control)
-        return truth, reveal, submissions
+        for submission in submissions:
+            yield graded_line(truth, reveal, submission, chosen, problem, context, control)[1]
 
-    truth, reveal, submissions = await pool.submit(prepare)
+    def within(control: Control) -> Iterator[bytes]:
+        return _within(lines(control), context.max_output_bytes, chosen, problem)
 
-    def line(submission: Any) -> bytes:
-        return graded_line(truth, reveal, submission, chosen, problem, context, control)[1]
-
-    lines = _stream(
-        _within(map(line, submissions), context.max_output_bytes, chosen, problem), pool, control
-    )
-    first = await anext(lines, None)
-
-    async def all_lines() -> AsyncIterator[bytes]:
-        try:
-            if first is not None:
-                yield first
-            async for line in lines:
-                yield line
-        finally:
-            control.cancel()
-            await lines.aclose()  # type: ignore[attr-defined]
-
-    return StreamingResponse(all_lines(), media_type=NDJSON)
+    return StreamingResponse(await execution.stream(request.receive, within), media_type=NDJSON)
 
 
 def _within(
@@ -241,38 +219,3 @@ def _within(
             yield written(last) + b"\n"
             return
         yield line + b"\n"
-
-
-async def _stream(
-    lines: Iterable[bytes], pool: WorkerPool, control: Control
-) -> AsyncIterator[bytes]:
-    """The lines as a thread makes them, several at a time when they come quickly."""
-    loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
-
-    def put(item: bytes | None) -> None:
-        loop.call_soon_threadsafe(queue.put_nowait, item)
-
-    def work() -> None:
-        try:
-            for line in lines:
-                put(line)
-        finally:
-            with suppress(RuntimeError):  # The loop has gone, and with it who would read.
-                put(None)
-
-    job = pool.submit(work)
-    try:
-        done = False
-        while not done:
-            made = [await queue.get()]
-            while not queue.empty():
-                made.append(queue.get_nowait())
-            done = None in made
-            ready = b"".join(line for line in made if line is not None)
-            if ready:
-                yield ready
-        with suppress(Cancelled):
-            await job
-    finally:
-        control.cancel()

@@ -15,8 +15,10 @@ from service.http.media import acceptable, check_accept, check_content
     ],
 )
 def test_json_is_taken(declared: bytes) -> None:
-    check_content({b"content-type": declared})
-    check_content({})
+    assert not check_content({b"content-type": declared})
+    assert not check_content({})
+    for coding, packed in ((b"gzip", True), (b"X-GZIP ", True), (b"identity", False)):
+        assert check_content({b"content-type": declared, b"content-encoding": coding}) is packed
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,7 @@ def test_json_is_taken(declared: bytes) -> None:
         {b"content-type": b"application/x-www-form-urlencoded"},
         {b"content-type": b"application/json; charset=utf-16"},
         {b"content-type": b"text/html+json"},
-        {b"content-type": b"application/json", b"content-encoding": b"gzip"},
+        {b"content-type": b"application/json", b"content-encoding": b"gzip, gzip"},
         {b"content-encoding": b"br"},
     ],
 )

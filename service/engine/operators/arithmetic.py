@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ binary(
     np.add,
     (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: g),
     infer=elementwise,
-    scalar="{0} + {1}",
+    scalar=operator.add,
     analytic=True,
     sign=("+", "+{}", "+{}"),
     onnx="Add",
@@ -30,7 +32,7 @@ binary(
     np.subtract,
     (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -g),
     infer=elementwise,
-    scalar="{0} - {1}",
+    scalar=operator.sub,
     analytic=True,
     sign=("−", "{}−", "−{}"),
     onnx="Sub",
@@ -46,7 +48,7 @@ binary(
     np.multiply,
     (lambda xp, g, y, a, b: g * b, lambda xp, g, y, a, b: g * a),
     infer=elementwise,
-    scalar="{0} * {1}",
+    scalar=operator.mul,
     analytic=True,
     sign=("*", "*{}", "*{}"),
     onnx="Mul",
@@ -62,7 +64,7 @@ binary(
     np.divide,
     (lambda xp, g, y, a, b: g / b, lambda xp, g, y, a, b: -(g * y / b)),
     infer=elementwise_float,
-    scalar="{0} / {1}",
+    scalar=operator.truediv,
     analytic=True,
     sign=("/", "{}/x", "/{}"),
     onnx="Div",
@@ -80,7 +82,7 @@ unary(
     lambda xp, g, y, x: -g,
     group="arithmetic",
     infer=same,
-    scalar="-{0}",
+    scalar=operator.neg,
     analytic=True,
     sign="*-1",
     onnx="Neg",
@@ -96,7 +98,7 @@ unary(
     lambda x: np.reciprocal(np.asarray(x, dtype=np.result_type(x, np.float32))),
     lambda xp, g, y, x: -(g * y * y),
     group="arithmetic",
-    scalar="1.0 / {0}",
+    scalar=lambda x: 1.0 / x,
     analytic=True,
     sign="1/x",
     onnx="Reciprocal",
@@ -150,7 +152,7 @@ binary(
     np.power,
     (_pow_base, _pow_exponent),
     infer=elementwise_float,
-    scalar="pow({0}, {1})",
+    scalar=math.pow,
     analytic=True,
     numbers="mixed",
     sign=("^", "{}ˣ", "^{}"),
@@ -170,7 +172,7 @@ binary(
     # The quotient that the remainder was taken with: a / b rounds, to 10 for 1 and 0.1.
     (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -(g * xp.round((a - y) / b))),
     infer=elementwise,
-    scalar="{0} % {1}",
+    scalar=operator.mod,
     branch=lambda y, a, b: np.floor(a / b),
     summary="What is left of a when whole multiples of b are taken away; the sign of b.",
     formula="a - b * floor(a / b)",
@@ -194,7 +196,7 @@ binary(
         lambda xp, g, y, a, b: _hypot_rule(xp, g, y, b),
     ),
     infer=elementwise_float,
-    scalar="hypot({0}, {1})",
+    scalar=math.hypot,
     summary="The length of the hypotenuse, without overflow.",
     formula="sqrt(a**2 + b**2)",
     gradient="da = g * a / y, db = g * b / y",

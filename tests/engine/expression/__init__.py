@@ -1,1 +1,0 @@
-"""Source text: what is read, what it means, what is refused and how."""
