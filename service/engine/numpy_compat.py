@@ -128,18 +128,18 @@ SPELLED = _spelled()
 """NumPy's names without `np.`, and how a call of each is read."""
 
 
-def _catalogued() -> dict[str, Signature]:
-    found = {}
-    for op in REGISTRY:
-        if op.internal or op.group == "leaf":
-            continue
-        order = f"*{op.inputs[0]} axis" if op.variadic else " ".join((*op.inputs, *op.attributes))
-        for name in (op.name, *op.aliases):
-            found[name] = _signature(op, Spelling(order))
-    return found
+def catalogued(op: Operator) -> Signature:
+    """A call by the catalogue's own order: inputs, then attributes."""
+    order = f"*{op.inputs[0]} axis" if op.variadic else " ".join((*op.inputs, *op.attributes))
+    return _signature(op, Spelling(order))
 
 
-CATALOGUED = _catalogued()
+CATALOGUED = {
+    name: catalogued(op)
+    for op in REGISTRY
+    if not op.internal and op.group != "leaf"
+    for name in (op.name, *op.aliases)
+}
 """The catalogue's own names: inputs in order, then attributes in order."""
 
 

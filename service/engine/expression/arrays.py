@@ -178,10 +178,9 @@ def _filled(reader: Reader, at: ast.Call, shape: Any, value: Any, dtype: Value) 
     """An array of one number, which takes no room however large it is."""
     if shape is UNKNOWN or value is UNKNOWN:
         return UNKNOWN
-    kind = _dtype(dtype) or ("bool" if isinstance(value, bool) else "float64")
     if isinstance(value, Node):
         return reader.emit("broadcast_to", [value], {"shape": list(shape)}, at)
-    made = np.broadcast_to(np.asarray(value).astype(kind), shape)
+    made = np.broadcast_to(np.asarray(value, dtype=_dtype(dtype)), shape)
     return made.copy() if made.ndim == 0 else made
 
 
@@ -197,10 +196,19 @@ def _constant(fill: float) -> Callable[..., Value]:
 def _constant_like(fill: float) -> Callable[..., Value]:
     def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
         given = taken(reader, at, "a dtype order subok shape", args, keywords)
-        shape = shape_of(reader, at, given.get("a"))
-        return _filled(reader, at, shape, fill, given.get("dtype"))
+        return _like(reader, at, given, fill)
 
     return function
+
+
+def _like(reader: Reader, at: ast.Call, given: Arguments, fill: Any) -> Value:
+    """An array of the dtype and, unless another one is given, the shape of `a`."""
+    spec = reader.spec(given.get("a"), at)
+    if spec is None:
+        return UNKNOWN
+    shape = spec.shape if given.get("shape") is None else sizes(reader, at, given["shape"])
+    dtype = given.get("dtype")
+    return _filled(reader, at, shape, fill, DType(spec.dtype) if dtype is None else dtype)
 
 
 def _full(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
@@ -210,16 +218,15 @@ def _full(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
 
 
 def _full_like(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(reader, at, "a fill_value dtype order", args, keywords)
-    shape = shape_of(reader, at, given.get("a"))
-    return _filled(reader, at, shape, _fill(reader, at, given), given.get("dtype"))
+    given = taken(reader, at, "a fill_value dtype order subok shape", args, keywords)
+    return _like(reader, at, given, _fill(reader, at, given))
 
 
 def _fill(reader: Reader, at: ast.AST, given: Arguments) -> Any:
     value = reader.tensor(given.get("fill_value"), at)
     if isinstance(value, np.ndarray):
         return reader.tape.constant(value, at)
-    return float(value) if type(value) is int else value
+    return value
 
 
 def _eye(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
@@ -236,16 +243,20 @@ def _eye(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -
 
 def _arange(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
     given = taken(reader, at, "start stop step dtype", args, keywords)
-    bounds = [
-        number(reader, at, given[k]) for k in ("start", "stop", "step") if given.get(k) is not None
-    ]
+    start, stop, step = (given.get(name) for name in ("start", "stop", "step"))
+    if stop is None:
+        start, stop = 0, start
+    bounds = [number(reader, at, 1 if b is None else b) for b in (start or 0, stop, step)]
     if UNKNOWN in bounds:
         return UNKNOWN
-    if not bounds or (len(bounds) == 3 and bounds[2] == 0) or not all(map(math.isfinite, bounds)):
+    if bounds[2] == 0 or not all(map(math.isfinite, bounds)):
         raise reader.fault(at, "syntax", "arange wants numbers, and a step that isn't 0")
-    start, stop, step = (0, bounds[0], 1) if len(bounds) == 1 else (*bounds, 1)[:3]
+    start, stop, step = bounds
     reader.tape.spend(max(0, math.ceil(min((stop - start) / step, 1e18))))
-    return np.arange(*bounds, dtype=_dtype(given.get("dtype")))
+    try:
+        return np.arange(start, stop, step, dtype=_dtype(given.get("dtype")))
+    except (TypeError, ValueError):
+        raise reader.fault(at, "attribute", "arange has no such dtype", "int or float") from None
 
 
 def _linspace(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
@@ -268,6 +279,14 @@ def _array(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments)
     elif is_number(value):
         value = np.asarray(value)
     value = reader.tensor(value, at)
+    least = number(reader, at, given.get("ndmin", 0), (int,))
+    if least is not UNKNOWN and least > 0:
+        shape = shape_of(reader, at, value)
+        if shape is UNKNOWN or least > 32:
+            return UNKNOWN
+        if len(shape) < least:
+            whole_shape = [1] * (least - len(shape)) + list(shape)
+            value = reader.emit("reshape", [value], {"shape": whole_shape}, at)
     return cast(reader, at, value, given.get("dtype"))
 
 
@@ -317,8 +336,9 @@ def as_dtype(name: str) -> Callable[..., Value]:
 def _measure(what: str) -> Callable[..., Value]:
     def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
         given = taken(reader, at, "a axis", args, keywords)
-        shape = measure(reader, at, "shape" if "axis" in given else what, given.get("a"))
-        if shape is UNKNOWN or "axis" not in given:
+        whole = given.get("axis") is None
+        shape = measure(reader, at, what if whole else "shape", given.get("a"))
+        if shape is UNKNOWN or whole:
             return shape
         axis = number(reader, at, given["axis"], (int,))
         if axis is UNKNOWN or not -len(shape) <= axis < len(shape):
@@ -399,7 +419,6 @@ def _item(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
 
 
 _NUMPY_ONLY: dict[str, Callable[..., Value]] = {
-    "identity": _eye,
     "float64": as_dtype("float64"),
     "float32": as_dtype("float32"),
     "int64": as_dtype("int64"),
@@ -412,7 +431,6 @@ _NUMPY_ONLY: dict[str, Callable[..., Value]] = {
     "copy": _copy,
     "array": _array,
     "asarray": _array,
-    "ascontiguousarray": _array,
     "asanyarray": _array,
 }
 _EVERYWHERE: dict[str, Callable[..., Value]] = {

@@ -20,7 +20,7 @@ from service.engine.expression.values import (
     Value,
     is_number,
 )
-from service.engine.numpy_compat import SPELLED, Parameter, Signature
+from service.engine.numpy_compat import SPELLED, Parameter, Signature, of_numpy
 from service.engine.registry import Attribute, Operator
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def operate(
     for key, default in signature.defaults.items():
         attrs.setdefault(key, default)
     if op.elementwise and not op.variadic and all(map(is_number, inputs)) and op.forward:
-        return _computed(reader, at, op, inputs, attrs)
+        return _computed(reader, at, signature, name, inputs, attrs)
     if signature.flattens and attrs.get("axis") is None:
         attrs.pop("axis", None)
         flat = reader.emit("reshape", [inputs[0]], {"shape": [-1]}, at)
@@ -85,9 +85,22 @@ def operate(
 
 
 def _computed(
-    reader: Reader, at: ast.AST, op: Operator, inputs: Sequence[Any], attrs: dict[str, Any]
+    reader: Reader,
+    at: ast.AST,
+    signature: Signature,
+    name: str,
+    inputs: Sequence[Any],
+    attrs: dict[str, Any],
 ) -> Value:
-    """An operator of numbers that are known: a number."""
+    """An operator of numbers that are known: a number, NumPy's own where it is NumPy's name."""
+    op = signature.operator
+    theirs = of_numpy(name) if signature is SPELLED.get(name) else None
+    if isinstance(theirs, np.ufunc) and not attrs:
+        try:
+            with np.errstate(all="ignore"):
+                return theirs(*inputs).item()
+        except (TypeError, ValueError, OverflowError) as error:
+            raise reader.fault(at, "attribute", f"{name}: {str(error)[:160]}", op=name) from None
     try:
         full = op.attrs(attrs)
     except OperatorError as error:
@@ -237,6 +250,8 @@ def _fitted(made: Any, attribute: Attribute | None) -> Any:
         return made
     if attribute.kind == "ints" and type(made) is int:
         return [made]
+    if attribute.kind == "choice" and is_number(made):
+        return str(made).replace(".0", "")
     if attribute.kind == "bool" and type(made) is int and made in (0, 1):
         return bool(made)
     if attribute.kind == "number" and type(made) is float and math.isinf(made):

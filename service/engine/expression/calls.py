@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.engine.expression import arrays, special
+from service.engine.expression import arrays, composed, special
 from service.engine.expression.binding import operator_of
 from service.engine.expression.values import MAX_FAULTS, Unreadable, Value
 from service.engine.numpy_compat import CATALOGUED, SPELLED, dotted_name, foreign, of_numpy
@@ -106,6 +106,8 @@ def _function(reader: Reader, at: ast.Call) -> tuple[Function, ast.expr | None]:
         return _bare(reader, at, called.id), None
     if not isinstance(called, ast.Attribute):
         raise reader.fault(at, "syntax", "only a named function can be called")
+    if reader.inlining and isinstance(called.value, ast.Name) and called.value.id == "op":
+        return composed.OWN[called.attr], None
     name = dotted_name(called)
     if name is not None and not _is_assigned(reader, called):
         return _of_module(reader, at, name), None
@@ -124,7 +126,7 @@ def _is_assigned(reader: Reader, at: ast.expr) -> bool:
 
 def _bare(reader: Reader, at: ast.Call, name: str) -> Function:
     """A function without a module: Python's, NumPy's, or the catalogue's."""
-    for table in (special.BARE, special.NUMPY, arrays.BARE):
+    for table in (special.BARE, arrays.BARE, special.NUMPY, arrays.NUMPY):
         if name in table:
             return table[name]
     if name in SPELLED and "." not in name:
@@ -160,14 +162,18 @@ def _method(reader: Reader, at: ast.Call, name: str) -> Function:
         if name in table:
             return table[name]
     if hasattr(np.ndarray, name):
+        if not callable(getattr(np.ndarray, name)):
+            raise reader.fault(
+                at, "syntax", f"'.{name}' is no function", f"write x.{name}, without brackets"
+            )
         for numpys in (special.NUMPY, arrays.NUMPY):
             if name in numpys:
                 return numpys[name]
         if name in SPELLED:
             return operator_of(SPELLED[name], name)
-    if name in CATALOGUED and not name.startswith("_"):
+    elif name in CATALOGUED:
         return operator_of(CATALOGUED[name], name)
-    if name in special.NUMPY and not hasattr(np.ndarray, name):
+    elif name in special.NUMPY:
         return special.NUMPY[name]
     raise _unknown(reader, at, name)
 

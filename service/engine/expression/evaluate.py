@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -233,7 +234,7 @@ def combine(reader: Reader, kind: ast.operator, left: Value, right: Value, at: a
 
 _NUMBERS = frozenset((float, int))
 _NODES_AND_NUMBERS = frozenset((Node, float, int))
-_PLAIN = frozenset((ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.MatMult, ast.Mod))
+_PLAIN = frozenset((ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.MatMult))
 
 
 def _emit_binary(
@@ -262,12 +263,15 @@ def _emit_binary(
             raise reader.fault(
                 at, "dtype", "NumPy has no difference of truth values", "write a != b, or a & ~b"
             )
+    whole = sort in (ast.FloorDiv, ast.Mod) and tape.is_truth(right)
+    if whole and (truths or type(left) is int):  # NumPy computes in integers: x // 0 is 0
+        raise reader.fault(at, "dtype", "a division by truth values", "write y.astype(float)")
     if sort is ast.FloorDiv and ast.FloorDiv not in _OPERATORS:
         return reader.emit("floor", [reader.emit("divide", (left, right), None, at)], None, at)
-    operator = _OPERATORS[sort]
-    if operator.attributes:
-        return reader.emit(operator, (left, right), None, at)
-    return tape.emit(operator, (left, right), None, at)
+    op = _OPERATORS[sort]
+    if op.attributes:
+        return reader.emit(op, (left, right), None, at)
+    return tape.emit(op, (left, right), None, at)
 
 
 def folded(reader: Reader, fold: _Fold, left: Any, right: Any, at: ast.AST) -> Any:
@@ -401,7 +405,9 @@ def _compare(reader: Reader, at: ast.Compare) -> Value:
     values = each(reader, [at.left, *at.comparators])
     whole: Value = None
     for place, op in enumerate(at.ops):
-        if type(op) not in _COMPARE:
+        left, right = values[place], values[place + 1]
+        absent = isinstance(op, ast.Is | ast.IsNot) and (left is None or right is None)
+        if type(op) not in _COMPARE and not absent:
             hint = {
                 ast.Is: "write ==",
                 ast.IsNot: "write !=",
@@ -410,10 +416,11 @@ def _compare(reader: Reader, at: ast.Compare) -> Value:
             raise reader.fault(
                 at, "syntax", f"the comparison {type(op).__name__} is not read", hint
             )
-        name, fold = _COMPARE[type(op)]
-        left, right = values[place], values[place + 1]
+        name, fold = _COMPARE.get(type(op), ("", operator.eq))
         one: Value
-        if left is UNKNOWN or right is UNKNOWN:
+        if absent:
+            one = (left is right) is isinstance(op, ast.Is)
+        elif left is UNKNOWN or right is UNKNOWN:
             one = UNKNOWN
         elif _plain(left) and _plain(right):
             one = bool(fold(_bare(left), _bare(right)))

@@ -69,6 +69,8 @@ class Reader:
         self.env: dict[str, Value] = {}
         self.versions: dict[str, list[int]] = {}
         self.plans: dict[int, Any] = {}
+        self.bodies: dict[tuple[int, str], ast.expr] = {}
+        self.inlining = 0
         self.sizes: dict[int, int] = {}
         self.near: dict[str, str | None] = {}
         self.needs_shapes = False
@@ -182,6 +184,16 @@ class Reader:
     def value(self, at: ast.expr) -> Value:
         """What an expression comes to."""
         return evaluate.value(self, at)
+
+    def inlined(self, body: ast.expr, env: dict[str, Value]) -> Value:
+        """What the body of a function of our own comes to, its parameters being `env`."""
+        outer, self.env = self.env, env
+        self.inlining += 1
+        try:
+            return evaluate.value(self, body)
+        finally:
+            self.env = outer
+            self.inlining -= 1
 
     def combine(self, kind: ast.operator, left: Value, right: Value, at: ast.AST) -> Value:
         """`left op right`."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 import itertools
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from service.engine.expression import arrays
-from service.engine.expression.arrays import number, shape_of, taken
-from service.engine.expression.binding import operate
+from service.engine.expression.arrays import Arguments, number, shape_of, taken
+from service.engine.expression.binding import Function, operate
+from service.engine.expression.composed import COMPOSED
 from service.engine.expression.values import (
     UNKNOWN,
     Known,
@@ -28,9 +28,6 @@ from service.engine.operators import REGISTRY
 
 if TYPE_CHECKING:
     from service.engine.expression.reader import Reader
-
-Arguments = dict[str, Any]
-Function = Callable[..., Value]
 
 
 def _named(name: str, catalogue: bool = False) -> Function:
@@ -90,49 +87,7 @@ def _prod(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
     return _named("prod")(reader, at, args, keywords)
 
 
-def _abs(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    if len(args) == 1 and is_number(args[0]) and not keywords:
-        return abs(args[0])
-    return _named("abs")(reader, at, args, keywords)
-
-
-def _round(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(
-        reader,
-        at,
-        "a decimals out",
-        args,
-        {{"x": "a", "ndigits": "decimals"}.get(k, k): v for k, v in keywords.items()},
-    )
-    value, decimals = given.get("a"), number(reader, at, given.get("decimals") or 0, (int,))
-    if "a" not in given:
-        raise reader.fault(at, "arity", "round takes 1 input, here 0")
-    if value is UNKNOWN or decimals is UNKNOWN:
-        return UNKNOWN
-    if abs(decimals) > 300:
-        raise _refused(reader, at, "round: too many decimals", "up to 300")
-    if decimals == 0:
-        return reader.emit("round", [value], None, at)
-    scale = 10.0 ** abs(decimals)
-    first, second = ("multiply", "divide") if decimals > 0 else ("divide", "multiply")
-    scaled = reader.emit("round", [reader.emit(first, [value, scale], None, at)], None, at)
-    return reader.emit(second, [scaled, scale], None, at)
-
-
 # math's own
-
-
-def _math_log(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(reader, at, "x base", args, keywords)
-    top = _named("log")(reader, at, [given.get("x")], {})
-    if "base" not in given:
-        return top
-    under = _named("log")(reader, at, [given["base"]], {})
-    return _divide(reader, at, top, under)
-
-
-def _divide(reader: Reader, at: ast.AST, top: Value, under: Value) -> Value:
-    return reader.combine(ast.Div(), top, under, at)
 
 
 def _math_whole(name: str) -> Function:
@@ -157,74 +112,14 @@ def _spread(args: list[Value]) -> list[Value]:
     return args
 
 
-def _reshape(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(
-        reader,
-        at,
-        "a shape order copy",
-        args,
-        {{"newshape": "shape", "x": "a"}.get(k, k): v for k, v in keywords.items()},
-    )
-    order = given.get("order")
-    if order is not None and getattr(order, "text", None) != "C":
-        raise _refused(reader, at, "reshape: another order is not read", "write x.T.reshape(…)")
-    shape = reader.need_value(given.get("shape"))
-    if isinstance(shape, np.ndarray):
-        shape = shape.tolist()
-    parts = list(shape) if isinstance(shape, list | tuple) else [shape]
-    parts = [reader.need_value(part) for part in parts]
-    if any(part is UNKNOWN for part in (*parts, given.get("a"))):
-        return UNKNOWN
-    if not all(type(part) is int and abs(part) < 2**53 for part in parts):
-        raise reader.fault(
-            at,
-            "attribute",
-            "the attribute 'shape' must be a literal",
-            "integers that are known",
-            "reshape",
-        )
-    return reader.emit("reshape", [given.get("a")], {"shape": parts}, at)
+def _spreading(name: str) -> Function:
+    """A method that takes its integers one by one too: x.reshape(2, 3), x.transpose(1, 0)."""
 
+    def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
+        renamed = {"shape" if k == "newshape" else k: v for k, v in keywords.items()}
+        return COMPOSED[name](reader, at, _spread(args), renamed)
 
-def _reshape_method(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    return _reshape(reader, at, _spread(args), keywords)
-
-
-def _flatten(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(reader, at, "a order", args, keywords)
-    order = getattr(given.get("order"), "text", "C")
-    value = given.get("a")
-    if order == "F":
-        value = reader.emit("reverse_axes", [value], None, at)
-    elif order not in ("C", "A", "K"):
-        raise _refused(reader, at, "another order is not read", "'C' or 'F'")
-    return reader.emit("reshape", [value], {"shape": [-1]}, at)
-
-
-def _transpose(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(reader, at, "a axes", args, _as_a(keywords))
-    axes = given.get("axes")
-    if axes is None:
-        return reader.emit("reverse_axes", [given.get("a")], None, at)
-    return operate(reader, at, SPELLED["permute_dims"], "transpose", [given.get("a"), axes], {})
-
-
-def _transpose_method(
-    reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments
-) -> Value:
-    return _transpose(reader, at, _spread(args), keywords)
-
-
-def _swapaxes(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(reader, at, "a axis1 axis2", args, keywords)
-    shape = shape_of(reader, at, given.get("a"))
-    axes = [number(reader, at, given.get(name), (int,)) for name in ("axis1", "axis2")]
-    if shape is UNKNOWN or UNKNOWN in axes:
-        return UNKNOWN
-    one, other = (_axis(reader, at, axis, len(shape)) for axis in axes)
-    order = list(range(len(shape)))
-    order[one], order[other] = order[other], order[one]
-    return reader.emit("permute_dims", [given["a"]], {"axes": order}, at)
+    return function
 
 
 def _axis(reader: Reader, at: ast.AST, axis: int, ndim: int) -> int:
@@ -252,29 +147,6 @@ def _moveaxis(reader: Reader, at: ast.Call, args: list[Value], keywords: Argumen
     for place, axis in sorted(zip(target, source, strict=True)):
         order.insert(place, axis)
     return reader.emit("permute_dims", [given["a"]], {"axes": order}, at)
-
-
-def _at_least(least: int) -> Function:
-    """np.atleast_1d and its kin."""
-
-    def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-        value = reader.tensor(taken(reader, at, "a", args, keywords).get("a"), at)
-        shape = shape_of(reader, at, value)
-        if shape is UNKNOWN:
-            return UNKNOWN
-        if len(shape) >= least:
-            return value
-        whole = (1,) * (least - len(shape)) + shape
-        if least == 3:
-            whole = (*((1, *shape, 1) if len(shape) == 1 else (*shape, 1)),)
-            whole = whole if shape else (1, 1, 1)
-        return reader.emit("reshape", [value], {"shape": list(whole)}, at)
-
-    return function
-
-
-def _expand(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    return _named("expand_dims")(reader, at, args, keywords)
 
 
 def _pad(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
@@ -432,17 +304,20 @@ def _roll(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
         [shift] if type(shift) is int else list(shift) if isinstance(shift, list | tuple) else []
     )
     axes = [axis] if axis is None or type(axis) is int else list(axis)
-    if (
-        not shifts
-        or not all(type(one) is int for one in shifts)
-        or (None in axes and len(shifts) > 1)
-    ):
+    if not shifts or not all(type(one) is int for one in shifts):
         raise _refused(reader, at, "roll wants shifts that are known", "np.roll(x, 1, axis=0)")
-    if len(shifts) != len(axes):
+    if len(shifts) != len(axes) and axes != [None]:
         shifts, axes = (
             (shifts * len(axes), axes) if len(shifts) == 1 else (shifts, axes * len(shifts))
         )
     value = given.get("a")
+    if axes == [None]:
+        shape = shape_of(reader, at, value)
+        if shape is UNKNOWN:
+            return UNKNOWN
+        flat = reader.emit("reshape", [value], {"shape": [-1]}, at)
+        rolled = reader.emit("roll", [flat], {"shift": sum(shifts), "axis": 0}, at)
+        return reader.emit("reshape", [rolled], {"shape": list(shape)}, at)
     for one, along in zip(shifts, axes, strict=False):
         value = reader.emit("roll", [value], {"shift": one, "axis": along}, at)
     return value
@@ -452,8 +327,11 @@ def _repeat(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments
     given = taken(reader, at, "a repeats axis", args, _as_a(keywords))
     counts = reader.need_value(given.get("repeats"))
     counts = counts.tolist() if isinstance(counts, np.ndarray) else counts
-    if not isinstance(counts, list | tuple) or len(counts) == 1:
-        return _named("repeat")(reader, at, args, keywords)
+    if isinstance(counts, list | tuple) and len(counts) == 1:
+        counts = counts[0]
+    if not isinstance(counts, list | tuple):
+        axis = given.get("axis")
+        return _named("repeat")(reader, at, [given.get("a"), counts], {"axis": axis})
     if not all(type(one) is int and one >= 0 for one in counts):
         raise _refused(reader, at, "repeat wants counts that are known", "np.repeat(x, 3, axis=0)")
     reader.tape.spend(sum(counts))
@@ -470,10 +348,6 @@ def _repeat(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments
     if shape[_axis(reader, at, axis, len(shape))] != len(counts):
         raise _refused(reader, at, "repeat wants one count, or one for each element", "repeats=2")
     return reader.emit("take", [value, places], {"axis": axis}, at)
-
-
-def _tile(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    return _named("tile")(reader, at, args, keywords)
 
 
 # Products, norms and bounds
@@ -544,7 +418,7 @@ def _norm(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
 
 
 def _matrix_norm(
-    reader: Reader, at: ast.AST, value: Value, kind: Any, axes: list[int], attrs: Arguments
+    reader: Reader, at: ast.Call, value: Value, kind: Any, axes: list[int], attrs: Arguments
 ) -> Value:
     if kind == "fro":
         return reader.emit("vector_norm", [value], {**attrs, "axis": axes}, at)
@@ -560,14 +434,7 @@ def _matrix_norm(
             )
         order = [axis for axis in range(len(shape)) if axis not in axes] + axes
         value = reader.emit("permute_dims", [value], {"axes": order}, at)
-    operator = REGISTRY["matrix_norm"]
-    known = operator.attributes["ord"]
-    given = str(kind) if known.kind == "choice" else kind
-    if known.kind == "choice" and given not in known.choices:
-        raise _refused(
-            reader, at, f"the norm {given[:64]} of a matrix is not read", ", ".join(known.choices)
-        )
-    return reader.emit(operator, [value], {**attrs, "ord": given}, at)
+    return _named("linalg.matrix_norm")(reader, at, [value], {**attrs, "ord": kind})
 
 
 def _clip(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
@@ -588,13 +455,6 @@ def _clip(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
     if high is not None:
         value = reader.emit("minimum", [value, high], {}, at)
     return value
-
-
-def _dot(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    given = taken(reader, at, "a b out", args, keywords)
-    if "a" not in given or "b" not in given:
-        raise reader.fault(at, "arity", f"dot takes 2 inputs, here {len(given)}", op="matmul")
-    return reader.emit("dot_product", [given["a"], given["b"]], None, at)
 
 
 def _svd(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
@@ -619,32 +479,6 @@ def _svd(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -
     return made
 
 
-def _symmetric(name: str) -> Function:
-    """np.linalg.eigh and cholesky, which look at one triangle only."""
-
-    def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-        names = "a UPLO" if name.startswith("eig") else "a upper"
-        given = taken(reader, at, names, args, keywords)
-        upper = given.get("upper", False) is True or (
-            getattr(given.get("UPLO", "L"), "text", "L").upper() == "U"
-        )
-        value = given.get("a")
-        if upper:
-            value = reader.emit("matrix_transpose", [value], None, at)
-        lower = reader.emit("tril", [value], {}, at)
-        strict = reader.emit("tril", [value], {"k": -1}, at)
-        mirrored = reader.emit("matrix_transpose", [strict], None, at)
-        whole = reader.emit("add", [lower, mirrored], None, at)
-        made = reader.emit("eigh" if name.startswith("eig") else name, [whole], None, at)
-        if name == "eigvalsh" and isinstance(made, Several):
-            return Part(made.position, 0)
-        if name == "cholesky" and upper:
-            return reader.emit("matrix_transpose", [made], None, at)
-        return made
-
-    return function
-
-
 def _where(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
     if len(args) == 1 and not keywords:
         raise reader.fault(
@@ -659,21 +493,6 @@ def _where(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments)
             return _named("where")(reader, at, args, keywords)
         args = [reader.emit("not_equal", [args[0], 0.0], None, at), *args[1:]]
     return _named("where")(reader, at, args, keywords)
-
-
-def _cumulative(name: str) -> Function:
-    """np.cumulative_sum, which wants an axis unless its input is a vector."""
-
-    def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-        if len(args) == 1 and keywords.get("axis") is None:
-            shape = shape_of(reader, at, args[0])
-            if shape is UNKNOWN:
-                return UNKNOWN
-            if len(shape) != 1:
-                raise _refused(reader, at, f"np.{name} wants an axis", "axis=0")
-        return _named(name)(reader, at, args, keywords)
-
-    return function
 
 
 # Lists
@@ -715,26 +534,27 @@ def _insert(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments
     return None
 
 
+def _identity(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
+    """NumPy's matrix for an integer that is known, the catalogue's operator for others."""
+    theirs = args and (type(args[0]) is int or len(args) > 1 or "dtype" in keywords)
+    if theirs or "n" in keywords:
+        return COMPOSED["identity"](reader, at, args, keywords)
+    return _named("identity", catalogue=True)(reader, at, args, keywords)
+
+
 MATH: dict[str, Function] = {
-    "log": _math_log,
+    "log": COMPOSED["math.log"],
     "floor": _math_whole("floor"),
     "ceil": _math_whole("ceil"),
-    "fabs": _abs,
     "pow": _named("pow"),
     "prod": _prod,
     "fsum": _sum,
 }
 NUMPY: dict[str, Function] = {
+    **{name: made for name, made in COMPOSED.items() if not name.startswith("math.")},
+    "permute_dims": COMPOSED["transpose"],
     "prod": _prod,
-    "round": _round,
-    "around": _round,
-    "reshape": _reshape,
-    "ravel": _flatten,
-    "transpose": _transpose,
-    "permute_dims": _transpose,
     "moveaxis": _moveaxis,
-    "atleast_1d": _at_least(1),
-    "atleast_2d": _at_least(2),
     "pad": _pad,
     "hstack": _joined("hstack"),
     "vstack": _joined("vstack"),
@@ -750,40 +570,29 @@ NUMPY: dict[str, Function] = {
     "einsum": _einsum,
     "linalg.norm": _norm,
     "clip": _clip,
-    "dot": _dot,
     "where": _where,
-    "cumulative_sum": _cumulative("cumulative_sum"),
-    "cumulative_prod": _cumulative("cumulative_prod"),
     "linalg.svd": _svd,
-    "linalg.eigh": _symmetric("eigh"),
-    "linalg.eigvalsh": _symmetric("eigvalsh"),
-    "linalg.cholesky": _symmetric("cholesky"),
 }
 """Functions of NumPy by their name without `np.`."""
-if "swapaxes" not in REGISTRY:
-    NUMPY["swapaxes"] = _swapaxes
 if "array_split" not in REGISTRY:
     NUMPY["array_split"] = _split("array_split")
 METHODS: dict[str, Function] = {
     "append": _append,
     "extend": _extend,
     "insert": _insert,
-    "reshape": _reshape_method,
-    "transpose": _transpose_method,
-    "flatten": _flatten,
+    "reshape": _spreading("reshape"),
+    "transpose": _spreading("transpose"),
     "max": _named("max"),
     "min": _named("min"),
 }
 BARE: dict[str, Function] = {
+    "identity": _identity,
     "sum": _sum,
     "max": _extremum("max"),
     "min": _extremum("min"),
-    "abs": _abs,
-    "round": _round,
     "pow": _named("pow", catalogue=True),
     "cumulative_sum": _named("cumulative_sum", catalogue=True),
     "cumulative_prod": _named("cumulative_prod", catalogue=True),
     "norm": _named("norm", catalogue=True),
-    "flatten": _flatten,
 }
 """Functions without a module: Python's own, and those with another meaning than NumPy's."""

@@ -279,6 +279,9 @@ def _basic(reader: Reader, value: Node, parts: list[Any], at: ast.AST) -> Value:
     before = [(one, 1) for one in parts[:dots]]
     behind = [(one, -1) for one in reversed(parts[dots + 1 :])]
     axis, place = 0, 0
+    # A plain `:` does nothing, but says that there is such an axis: x[:, :] of a vector fails.
+    furthest = max((i for i, (one, _) in enumerate(before) if one is not None), default=0)
+    furthest = -1 if furthest == 0 or any(one is None for one, _ in before[furthest:]) else furthest
     for number, (one, way) in enumerate([*before, *behind]):
         if number == len(before):
             axis, place = -1, -1
@@ -298,7 +301,7 @@ def _basic(reader: Reader, value: Node, parts: list[Any], at: ast.AST) -> Value:
             first, step = one, 1
             last = first + 1 if first != -1 else _TO_THE_END
             dropped.append(axis)
-        if (first, last, step) != (0, _TO_THE_END, 1):
+        if (first, last, step) != (0, _TO_THE_END, 1) or number == furthest:
             starts.append(first)
             stops.append(last)
             axes.append(axis)

@@ -83,7 +83,10 @@ class Tape:
         if op.name not in ("split", "unstack", "array_split"):
             return op.outputs
         if self.specs is not None:
-            return len(self.spec(Node(position)))  # type: ignore[arg-type]
+            try:
+                return len(self.spec(Node(position)))  # type: ignore[arg-type]
+            except OperatorError:  # said of the node with its name, when the graph is built
+                return None
         sizes, sections = attrs.get("sizes"), attrs.get("sections")
         return len(sizes) if sizes is not None else sections
 
