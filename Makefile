@@ -10,7 +10,7 @@ PORT ?= 8000
 JOBS ?= 2
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test lint format types browser postgres promtool node r test-oracles test-cluster test-wheels \
+.PHONY: help setup serve test lint format types browser postgres promtool node r test-oracles test-cluster test-wheels test-prometheus test-survival \
 	fuzz load bench image-test sbom audit licences lock openapi clean
 
 help: ## show what there is
@@ -97,6 +97,13 @@ $(VENV)/.cluster: requirements-cluster.txt $(VENV)/.dev
 test-cluster: $(VENV)/.cluster ## bulk work over a local Ray cluster
 	@scripts/apt-install.sh ip iproute2
 	$(BIN)/python -m pytest -q -m cluster -W ignore --timeout 600 $(if $(CI),--no-skips) tests
+
+test-survival: $(VENV)/.cluster ## ten million rows and 3,000 submissions, killed at every turn
+	@scripts/apt-install.sh ip iproute2
+	unshare --net sh -c 'ip link set lo up && exec $(BIN)/python -m tests.bulk.survival --ray'
+
+test-prometheus: $(VENV)/.dev promtool ## a real Prometheus scrapes two workers for a minute
+	GRADIENT_SCRAPE_SECONDS=60 $(BIN)/python -m pytest -q tests/deploy/test_prometheus.py
 
 test-wheels: $(VENV)/.dev ## what is needed installs from wheels alone, on every system and Python
 	$(BIN)/python -m pytest -q -m wheels tests/test_wheels.py

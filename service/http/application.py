@@ -29,14 +29,12 @@ TICK_SECONDS = 0.5
 MEMORY_SECONDS = 10.0
 """How long freed memory is kept for the requests to come."""
 
-_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False}
-
 
 class Application(FastAPI):
     """FastAPI, with the pipeline around it."""
 
     def __init__(self, settings: Settings, context: Context, **options: Any) -> None:
-        options.setdefault("telemetry", None if settings.telemetry else _NO_TELEMETRY)
+        options.setdefault("telemetry", telemetry.configuration(settings.telemetry))
         super().__init__(redirect_slashes=False, **options)
         self.settings = settings
         self.pools = Pools(settings)

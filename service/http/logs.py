@@ -49,8 +49,10 @@ class AccessLog:
         key: str | None,
         bytes_in: int,
         bytes_out: int,
+        trace_id: str | None = None,
     ) -> None:
         """Note one request. `path` is the route's template."""
+        traced = {} if trace_id is None else {"trace_id": trace_id}
         self._lines.append(
             line(
                 "info" if status < 500 else "error",
@@ -64,6 +66,7 @@ class AccessLog:
                 key=key,
                 bytes_in=bytes_in,
                 bytes_out=bytes_out,
+                **traced,
             )
         )
         if len(self._lines) >= MAX_LINES:

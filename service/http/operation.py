@@ -21,6 +21,7 @@ from fastapi.routing import APIRoute
 from service.engine.control import Control
 from service.engine.errors import Cancelled
 from service.errors import problem
+from service.http import telemetry
 from service.http.execution import Execution
 from service.http.media import JSON
 from service.http.policy import Policy
@@ -111,9 +112,8 @@ class Operation(APIRoute):
         headers: dict[str, str] = {}
         try:
             handler = self.choose(request.scope)
-            body = await request.body()
-            context = request.scope[CONTEXT]
-            answer = await execution.run(handler.parse, body, request.receive, context)
+            parse, context = telemetry.traced(handler.parse), request.scope[CONTEXT]
+            answer = await execution.run(parse, await request.body(), request.receive, context)
         except Cancelled:
             raise
         except Exception as error:

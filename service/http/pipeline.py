@@ -17,7 +17,7 @@ from time import perf_counter
 from service.codes import Refusal
 from service.engine.errors import Cancelled
 from service.errors import MEDIA_TYPE, problem
-from service.http import logs
+from service.http import logs, telemetry
 from service.http.access import Access
 from service.http.asgi import ASGI, Message, Receive, Scope, Send
 from service.http.body import Bodies
@@ -186,6 +186,7 @@ class Pipeline:
                 return
             if message["type"] == "http.response.start":
                 context.status = message["status"]
+                context.trace_id = telemetry.annotate(context.refused)
                 headers = list(message.get("headers", ()))
                 if target.operation is None:
                     headers = secured(headers)
@@ -306,6 +307,7 @@ class Pipeline:
                 key=None if context.key is None else context.key.name,
                 bytes_in=context.held,
                 bytes_out=context.sent,
+                trace_id=context.trace_id,
             )
 
 

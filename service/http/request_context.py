@@ -32,6 +32,7 @@ class RequestContext:
         "sent",
         "started",
         "status",
+        "trace_id",
         "unpacked",
         "unsent",
     )
@@ -42,6 +43,7 @@ class RequestContext:
         self.request_id = request_id
         self.key: ApiKey | None = None
         self.code: str | None = None
+        self.trace_id: str | None = None
         self.status = 0
         self.held = 0
         self.sent = 0

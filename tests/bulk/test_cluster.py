@@ -63,6 +63,15 @@ def test_the_command_on_a_cluster_writes_the_same_file(tmp_path: Path) -> None:
     assert "10 blocks on the cluster" in done.stderr
 
 
+def test_work_on_files_survives_a_lost_node_and_a_killed_driver() -> None:
+    sizes = ("--rows", "300000", "--submissions", "1500", "--ray")
+    done = alone(sys.executable, "-m", "tests.bulk.survival", *sizes)
+    assert done.returncode == 0, done.stderr[-3000:]
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["points_ray_lost_a_node_and_its_driver"]["sha256"]
+    assert figures["grading_ray_lost_a_node_and_its_driver"]["sha256"]
+
+
 def test_the_service_under_ray_serve_answers_as_it_does_elsewhere() -> None:
     probe = [sys.executable, "-c", "import ray.serve"]
     if subprocess.run(probe, capture_output=True, check=False).returncode:

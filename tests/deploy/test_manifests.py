@@ -112,11 +112,16 @@ def test_compose_file_is_valid() -> None:
 
 def test_compose_has_the_service_and_its_store() -> None:
     services = COMPOSE["services"]
-    assert set(services) == {"gradient", "postgres"}
+    assert set(services) == {"gradient", "postgres", "prometheus", "grafana"}
     assert services["gradient"]["read_only"] is True
     assert services["gradient"]["depends_on"]["postgres"]["condition"] == "service_healthy"
     assert services["gradient"]["environment"]["DATABASE_URL"].startswith("postgresql://")
+    for name in ("gradient", "postgres"):
+        assert services[name]["healthcheck"]["test"][0].startswith("CMD")
     for one in services.values():
-        assert one["healthcheck"]["test"][0].startswith("CMD")
+        for volume in one.get("volumes", ()):
+            source = volume.partition(":")[0]
+            named = source in COMPOSE["volumes"]
+            assert named or (COMPOSE_FILE.parent / source).exists(), f"{source} is not there"
         image = one["image"]
-        assert re.search(r":\d+\.\d+", image), f"{image} is not pinned"
+        assert re.search(r":v?\d+\.\d+", image), f"{image} is not pinned"
