@@ -313,6 +313,7 @@ def chosen_output(program: Program, output: str | None) -> str:
                 ]
             )
         output = program.outputs[0]
+    output = program.graph.find(output)
     if output not in program.graph.index and output not in program.code.names:
         raise GraphError(
             [

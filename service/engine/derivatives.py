@@ -194,6 +194,7 @@ def vjp(
     """
     targets = chosen_inputs(program, wrt)
     names = _checked_outputs(program, list(cotangents), "#/cotangents")
+    cotangents = dict(zip(names, cotangents.values(), strict=False))
     leaves = tensor_leaves(program, inputs)
     if not batch:
         code = program.code
@@ -441,8 +442,8 @@ def _ranges(size: int, length: int) -> Iterator[tuple[int, int]]:
 
 def _checked_outputs(program: Program, names: Sequence[str], pointer: str) -> list[str]:
     """`names` as nodes with floating values; GraphError for others."""
+    names = [chosen_output(program, name) for name in names]
     for name in names:
-        chosen_output(program, name)
         if not program.spec(name).floating:
             checked_cotangent(program, name, None)
     if not names:

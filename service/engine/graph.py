@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,8 @@ class Graph:
     literals   values of the literal inputs; literal `j` has position `-1 - j`
     projections  negative position → (node position, index of its output)
     outputs    the names of the outputs
-    plan       how it runs level by level, once `levels` was asked
+    plan       how it runs level by level, once `levelized` was asked
+    gates      its nodes of other than the plain kinds, once `floats` was asked
     programs   the Programs that `program_for` made of it last
     labels     position → the name by which a node is shown, where that isn't its id
     text       what the graph is read from anew for inputs of other shapes, if it is
@@ -53,6 +54,7 @@ class Graph:
         "attrs",
         "codes",
         "first",
+        "gates",
         "ids",
         "index",
         "labels",
@@ -92,6 +94,7 @@ class Graph:
         self.projections = columns.projections
         self.outputs = outputs
         self.plan: Any = None
+        self.gates: Any = None
         self.labels = spec.labels
         self.text = spec.text
         self._rank: dict[int, int] | None = None
@@ -101,22 +104,19 @@ class Graph:
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
-    def shown(self) -> list[str]:
-        """The names by which the nodes are shown, in document order."""
-        if not self.labels:
-            return self.ids
-        return [self.labels.get(position, name) for position, name in enumerate(self.ids)]
-
     def find(self, name: str) -> str:
         """The id of the node that is shown by this name."""
         return next((self.ids[i] for i, label in self.labels.items() if label == name), name)
 
     def label(self, name: str) -> str:
         """The name by which the node of this id is shown."""
-        return (
-            self.labels.get(self.index[name], name) if self.labels and name in self.index else name
-        )
+        return self.labels.get(self.index.get(name, -1), name)
+
+    def labelled(self, by_id: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A dictionary by ids as one by the names that are shown."""
+        if not self.labels:
+            return by_id
+        return {self.label(name): value for name, value in by_id.items()}
 
     @property
     def inputs(self) -> dict[str, Leaf]:

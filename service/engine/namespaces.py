@@ -1,8 +1,8 @@
-"""The namespaces that rules are run against: NumPy arrays, and Python floats.
+"""The namespace of NumPy arrays that rules are run against.
 
 A rule says `xp.exp(x)`; which `xp` it is given decides whether that computes with NumPy,
-with `math`, or emits a node (`service.engine.trace.Builder`). All three are views of the
-registry.
+writes a statement on plain numbers (`service.engine.run.number_code`), or emits a node
+(`service.engine.trace.Builder`). All three are views of the registry.
 """
 
 from __future__ import annotations
@@ -36,27 +36,6 @@ class ArrayNamespace:
         return op.forward
 
 
-class FloatNamespace:
-    """The elementwise operators as functions of Python floats, exceptions and all.
-
-    What has no plain function goes through NumPy. The caller catches what `math` raises
-    and asks NumPy for the IEEE value: see `service.engine.run.floats`.
-    """
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name not in REGISTRY:
-            raise AttributeError(name)
-        op = REGISTRY[name]
-        function = _with_defaults(op, float_function(op))
-        setattr(self, name, function)
-        return function
-
-
-def float_function(op: Operator) -> Callable[..., Any]:
-    """`op` on Python floats, all attributes given."""
-    return op.scalar if op.scalar is not None else partial(exact, op)
-
-
 def exact(op: Operator, *numbers: float, **attrs: Any) -> Any:
     """`op` on Python floats by way of NumPy: the IEEE 754 value, nothing raised."""
     with np.errstate(all="ignore"):
@@ -75,4 +54,3 @@ def _with_defaults(op: Operator, function: Callable[..., Any]) -> Callable[..., 
 
 
 ARRAYS = ArrayNamespace()
-FLOATS = FloatNamespace()

@@ -14,7 +14,9 @@ from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError, escaped
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import Leaf
+from service.engine.look_alikes import described, skeleton
 from service.engine.lru_cache import Recent
+from service.engine.numpy_compat import STRANGERS
 from service.engine.operators import REGISTRY
 from service.engine.registry import TensorSpec
 from service.engine.trace import Builder, Traced
@@ -192,7 +194,7 @@ def _build(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) 
                     f"input '{name}' has no value",
                     node=name,
                     pointer=f"#/inputs/{escaped(name)}",
-                    hint="give it in inputs, or as the node's value",
+                    hint=_meant(name, graph, inputs),
                 )
             )
             continue
@@ -218,6 +220,16 @@ def _build(graph: Graph, inputs: Mapping[str, Any], dtype: str, limits: Limits) 
     return Program(graph, dtype, None if on_floats else specs, limits, constants)
 
 
+def _meant(name: str, graph: Graph, inputs: Mapping[str, Any]) -> str:
+    """What to do about an input without a value; for a text also what its name may stand for."""
+    for given in inputs:
+        if given not in graph.inputs and skeleton(given) == skeleton(name):
+            return f"{described(name)} and {described(given)} look alike: write one of them"
+    if graph.text is not None and name in STRANGERS:
+        return STRANGERS[name]
+    return "give it in inputs, or as the node's value"
+
+
 def with_shapes(graph: Graph, specs: Mapping[str, TensorSpec], limits: Limits) -> Graph:
     """The graph for inputs of these shapes and dtypes: source text may depend on them.
 
@@ -228,7 +240,8 @@ def with_shapes(graph: Graph, specs: Mapping[str, TensorSpec], limits: Limits) -
         return graph
     spec = text.read(specs)
     shown = [graph.label(name) for name in graph.outputs]
-    spec.output = shown[0] if len(shown) == 1 else shown
+    if shown != [text.output]:  # other outputs than the text's own
+        spec.output = shown
     return resolve(spec, limits)
 
 

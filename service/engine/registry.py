@@ -236,9 +236,12 @@ class Operator:
         TensorSpecs in, TensorSpec(s) out; raises OperatorError when they do not fit.
     batch
         How a leading batch axis is carried through: see `service.engine.vmap`.
-    scalar(*floats, **attrs)
-        The forward function on Python floats, where it is a plain one; it may raise
-        what `math` raises.
+    scalar
+        The forward function on plain numbers, for elementwise operators: an expression with
+        the functions of `math`, given as a template with `{0}` for the first input and
+        attributes by name, or as a function of texts. What `math` raises it may raise. With
+        the rules traced to such text (`service.engine.run.number_code`) it is what the loops,
+        the generated and the compiled code run.
     code
         How it is printed: a template with `{0}` for the first input and attributes by
         name, or a function of Arguments and attributes. Left out, `forward` is printed as
@@ -283,7 +286,7 @@ class Operator:
     min_inputs: int | None = None
     outputs: int = 1
     elementwise: bool = False
-    scalar: Callable[..., float] | None = None
+    scalar: str | Callable[..., str] = ""
     batch: Rule | None = None
     flops: Callable[..., int] | None = None
     formula: str = ""

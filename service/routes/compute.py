@@ -15,6 +15,7 @@ from service.engine.compute import NotFinite, forward, gradient, not_finite
 from service.engine.control import Control
 from service.engine.errors import Fault, GraphError, LimitExceeded, escaped
 from service.engine.gradient_graph import gradient_graph
+from service.engine.graph import Graph
 from service.engine.program import Program, program_for
 from service.engine.run.batch import batch, batch_gradient, first_not_finite
 from service.http.operation import Operation
@@ -103,9 +104,9 @@ def _parse_forward(body: bytes, context: Context, may_block: bool = True, /) -> 
 
     def execute(control: Control | None) -> bytes:
         made = forward(program, request.inputs, values=everything, control=control)
-        answer: dict[str, Any] = {"outputs": made.outputs}
+        answer: dict[str, Any] = {"outputs": program.graph.labelled(made.outputs)}
         if made.values is not None:
-            answer["values"] = made.values
+            answer["values"] = program.graph.labelled(made.values)
         return encode(answer | _warnings(made.warnings), request.encoding)
 
     return PreparedRequest(_cost(program, request, context, sweeps=1, elements=elements), execute)
@@ -131,17 +132,17 @@ def _parse_gradient(body: bytes, context: Context, may_block: bool = True, /) ->
             node_gradients=request.node_gradients,
             control=control,
         )
-        return encode(_gradient_answer(made), request.encoding)
+        return encode(_gradient_answer(made, program.graph), request.encoding)
 
     return PreparedRequest(_cost(program, request, context, sweeps=3, elements=elements), execute)
 
 
-def _gradient_answer(made: Any) -> Mapping[str, Any]:
-    answer = {"output": made.output, "value": made.value, "gradients": made.gradients}
+def _gradient_answer(made: Any, graph: Graph) -> Mapping[str, Any]:
+    answer = {"output": graph.label(made.output), "value": made.value, "gradients": made.gradients}
     if made.values is not None:
-        answer["values"] = made.values
+        answer["values"] = graph.labelled(made.values)
     if made.node_gradients is not None:
-        answer["node_gradients"] = made.node_gradients
+        answer["node_gradients"] = graph.labelled(made.node_gradients)
     if made.warnings:
         answer |= _warnings(made.warnings)
     return answer
@@ -170,7 +171,7 @@ def _batched_gradient(request: GradientRequest, graph: Any, context: Context) ->
             control=control,
         )
         made.warnings = first_not_finite(points, made, request.cotangent)
-        return encode(_gradient_answer(made), request.encoding)
+        return encode(_gradient_answer(made, program.graph), request.encoding)
 
     cost = _cost(program, request, context, sweeps=3, elements=elements, points=points.size)
     return PreparedRequest(cost, execute)
@@ -232,7 +233,10 @@ def _parse_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Prep
             batch=request.batch_cotangents,
             control=control,
         )
-        values, found = {"outputs": made.outputs}, {"gradients": made.gradients}
+        values, found = (
+            {"outputs": program.graph.labelled(made.outputs)},
+            {"gradients": made.gradients},
+        )
         return _derivatives(program, request, values, found)
 
     cost = _cost(program, request, context, sweeps=3, elements=elements, points=rows)
@@ -249,7 +253,10 @@ def _parse_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Prep
             made = derivatives.jvp(
                 program, request.inputs, request.tangents, outputs=request.outputs, control=control
             )
-        values, found = {"outputs": made.outputs}, {"tangents": made.tangents}
+        values, found = (
+            {"outputs": program.graph.labelled(made.outputs)},
+            {"tangents": program.graph.labelled(made.tangents)},
+        )
         return _derivatives(program, request, values, found)
 
     return PreparedRequest(_cost(program, request, context, sweeps=4, elements=elements), execute)
@@ -266,7 +273,10 @@ def _parse_jacobian(body: bytes, context: Context, may_block: bool = True, /) ->
         made = derivatives.jacobian(
             program, request.inputs, outputs=request.outputs, wrt=request.wrt, control=control
         )
-        values, found = {"outputs": made.outputs}, {"jacobian": made.jacobian}
+        values, found = (
+            {"outputs": program.graph.labelled(made.outputs)},
+            {"jacobian": program.graph.labelled(made.jacobian)},
+        )
         return _derivatives(program, request, values, found)
 
     cost = _cost(

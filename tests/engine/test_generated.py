@@ -95,8 +95,8 @@ def test_a_large_graph_stays_with_the_loops() -> None:
     assert straight(program).run(program, {}) is None
 
 
-def test_operators_with_attributes_stay_with_the_loops() -> None:
-    assert written(program_of([("maximum", ["a", "b"])])) is None
+def test_operators_with_attributes_are_written_out() -> None:
+    assert written(program_of([("maximum", ["a", "b"])]))({}) == ((1.5,) * 4, (0.5, 0.5, 0.0))
 
 
 def test_names_are_no_code() -> None:

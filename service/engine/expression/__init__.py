@@ -35,6 +35,7 @@ class SourceText:
     limits: Limits
     needs_shapes: bool
     unrolls: bool
+    output: str | None
 
     @property
     def slow(self) -> bool:
@@ -67,7 +68,7 @@ def parse_expression(
         ) from None
     if reader.faults:
         raise GraphError(reader.faults)
-    text = SourceText(source, limits, reader.needs_shapes, reader.unrolls)
+    text = SourceText(source, limits, reader.needs_shapes, reader.unrolls, output)
     if reader.needs_shapes:
         return _outline(reader, output, text)
     ids, labels = reader.names()

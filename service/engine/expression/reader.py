@@ -242,7 +242,7 @@ class Reader:
         try:
             value = evaluate.value(self, at)
             if value is UNKNOWN:
-                self.last = "output"
+                self.last = at.id if isinstance(at, ast.Name) else "output"
                 return
             if isinstance(value, Node) and (name := self._name_of(value)) is not None:
                 self.last = name

@@ -23,7 +23,7 @@ unary(
     sigmoid,
     # y * (1 - y) loses all digits from x = 40 on; this keeps them.
     lambda xp, g, y, x: g * xp.logistic_density(x),
-    scalar=lambda x: 1.0 / (1.0 + math.exp(-x)),
+    scalar="1.0 / (1.0 + exp(-{0}))",
     group="activation",
     analytic=lambda x: 1.0 / (1.0 + np.exp(-x)),
     sign="σ",
@@ -45,7 +45,7 @@ unary(
     _logistic_density,
     # y * (1 - 2 * sigmoid(x)) loses its digits near 0.
     lambda xp, g, y, x: -(g * (y * xp.tanh(0.5 * x))),
-    scalar=lambda x: (e := math.exp(-abs(x))) / (1.0 + e) ** 2,
+    scalar="(e := exp(-abs({0}))) / ((1.0 + e) * (1.0 + e))",
     group="activation",
     summary="The slope of the logistic function.",
     formula="sigmoid(x) * sigmoid(-x)",
@@ -57,7 +57,7 @@ unary(
     lambda x: np.maximum(x, 0),
     # The sign is 1 where it is looked at, but NaN for NaN.
     lambda xp, g, y, x: xp.where(xp.less_equal(x, 0.0), 0.0, g * xp.sign(x)),
-    scalar=lambda x: 0.0 if x <= 0.0 else x,
+    scalar="0.0 if {0} <= 0.0 else {0}",
     group="activation",
     infer=same,
     branch=lambda y, x, **_: np.sign(x),
@@ -74,7 +74,7 @@ unary(
     "softplus",
     lambda x: np.logaddexp(0.0, x).astype(np.result_type(x, np.float32), copy=False),
     lambda xp, g, y, x: g * xp.sigmoid(x),
-    scalar=lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+    scalar="(0.0 if {0} <= 0.0 else {0}) + log1p(exp(-abs({0})))",
     group="activation",
     analytic=lambda x: np.log(1.0 + np.exp(x)),
     onnx="Softplus",
@@ -89,7 +89,7 @@ unary(
     lambda xp, g, y, x, alpha: xp.where(
         xp.greater(x, 0.0), g, g * xp.where(xp.equal(x, x), alpha, math.nan)
     ),
-    scalar=lambda x, *, alpha: x if x > 0.0 else alpha * x,
+    scalar="{0} if {0} > 0.0 else {alpha} * {0}",
     group="activation",
     attributes={"alpha": Attribute("float", 0.01, "the slope on the negative side")},
     branch=lambda y, x, **_: np.sign(x),
@@ -114,7 +114,7 @@ unary(
     lambda xp, g, y, x, alpha: xp.where(
         xp.greater(x, 0.0), g, g * (alpha * xp.exp(xp.minimum(x, 0.0, ties="first")))
     ),
-    scalar=lambda x, *, alpha: x if x > 0.0 else alpha * math.expm1(x),
+    scalar="{0} if {0} > 0.0 else {alpha} * expm1({0})",
     group="activation",
     attributes={"alpha": Attribute("float", 1.0, "the negative limit")},
     branch=lambda y, x, **_: np.sign(x),
@@ -137,6 +137,7 @@ unary(
         g * _SELU_SCALE,
         g * (_SELU_SCALE * _SELU_ALPHA * xp.exp(xp.minimum(x, 0.0, ties="first"))),
     ),
+    scalar=f"{_SELU_SCALE} * ({{0}} if {{0}} > 0.0 else {_SELU_ALPHA} * expm1({{0}}))",
     group="activation",
     branch=lambda y, x, **_: np.sign(x),
     onnx="Selu",
@@ -189,6 +190,16 @@ def _gelu_code(x: str, *, approximate: str) -> str:
     return f"0.5 * {x} * np.vectorize(math.erfc)(-{x} / np.sqrt(2.0))"
 
 
+def _gelu_scalar(x: str, *, approximate: str) -> str:
+    if approximate == "tanh":
+        inner = f"{_ROOT_2_OVER_PI} * ({x} + {_CUBIC} * ({x} * {x} * {x}))"
+        return f"{x} * (1.0 / (1.0 + exp(-(2.0 * ({inner})))))"
+    high = f"(h := round({x} * {2.0**16}) * {2.0**-16}) * {_ROOT_HALF_HIGH}"
+    lost = f"-({high}) - z - h * {_ROOT_HALF_LOW} - ({x} - h) * {_ROOT_HALF}"
+    tail = f"1.0 - 2.0 * z * ({lost}) if 0.0 < z < 40.0 else 1.0"
+    return f"{x} * (0.5 * erfc(z := -{_ROOT_HALF} * {x}) * ({tail}))"
+
+
 def _gelu_rule(xp: Any, g: Any, y: Any, x: Any, approximate: str) -> Any:
     if approximate == "tanh":
         twice = 2.0 * _tanh_argument(x)
@@ -203,6 +214,7 @@ unary(
     "gelu",
     _gelu,
     _gelu_rule,
+    scalar=_gelu_scalar,
     code=_gelu_code,
     group="activation",
     attributes={
@@ -219,6 +231,7 @@ unary(
     "silu",
     lambda x: x * sigmoid(x),
     lambda xp, g, y, x: g * (xp.sigmoid(x) + y * xp.sigmoid(-x)),
+    scalar="{0} * (1.0 / (1.0 + exp(-{0})))",
     group="activation",
     aliases=("swish",),
     analytic=lambda x: x / (1.0 + np.exp(-x)),
@@ -227,6 +240,13 @@ unary(
     gradient="dx = g * (s + y * (1 - s)), s = sigmoid(x)",
     code="{0} / (1.0 + np.exp(-{0}))",
 )
+
+
+def _hard_sigmoid_scalar(x: str, *, alpha: str, beta: str) -> str:
+    line = f"({alpha} * {x} + {beta})"
+    return f"1.0 if {line} > 1.0 else 0.0 if {line} < 0.0 else {line}"
+
+
 unary(
     "hard_sigmoid",
     lambda x, *, alpha, beta: np.clip(alpha * x + beta, 0.0, 1.0),
@@ -235,6 +255,7 @@ unary(
         0.0,
         g * xp.where(xp.equal(x, x), alpha, math.nan),
     ),
+    scalar=_hard_sigmoid_scalar,
     group="activation",
     attributes={
         "alpha": Attribute("float", 0.2, "the slope in the middle"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ binary(
     np.add,
     (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: g),
     infer=elementwise,
-    scalar=operator.add,
+    scalar="{0} + {1}",
     analytic=True,
     sign=("+", "+{}", "+{}"),
     onnx="Add",
@@ -32,7 +30,7 @@ binary(
     np.subtract,
     (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -g),
     infer=elementwise,
-    scalar=operator.sub,
+    scalar="{0} - {1}",
     analytic=True,
     sign=("−", "{}−", "−{}"),
     onnx="Sub",
@@ -48,7 +46,7 @@ binary(
     np.multiply,
     (lambda xp, g, y, a, b: g * b, lambda xp, g, y, a, b: g * a),
     infer=elementwise,
-    scalar=operator.mul,
+    scalar="{0} * {1}",
     analytic=True,
     sign=("*", "*{}", "*{}"),
     onnx="Mul",
@@ -64,7 +62,7 @@ binary(
     np.divide,
     (lambda xp, g, y, a, b: g / b, lambda xp, g, y, a, b: -(g * y / b)),
     infer=elementwise_float,
-    scalar=operator.truediv,
+    scalar="{0} / {1}",
     analytic=True,
     sign=("/", "{}/x", "/{}"),
     onnx="Div",
@@ -82,7 +80,7 @@ unary(
     lambda xp, g, y, x: -g,
     group="arithmetic",
     infer=same,
-    scalar=operator.neg,
+    scalar="-{0}",
     analytic=True,
     sign="*-1",
     onnx="Neg",
@@ -98,7 +96,7 @@ unary(
     lambda x: np.reciprocal(np.asarray(x, dtype=np.result_type(x, np.float32))),
     lambda xp, g, y, x: -(g * y * y),
     group="arithmetic",
-    scalar=lambda x: 1.0 / x,
+    scalar="1.0 / {0}",
     analytic=True,
     sign="1/x",
     onnx="Reciprocal",
@@ -152,7 +150,7 @@ binary(
     np.power,
     (_pow_base, _pow_exponent),
     infer=elementwise_float,
-    scalar=math.pow,
+    scalar="pow({0}, {1})",
     analytic=True,
     numbers="mixed",
     sign=("^", "{}ˣ", "^{}"),
@@ -172,7 +170,7 @@ binary(
     # The quotient that the remainder was taken with: a / b rounds, to 10 for 1 and 0.1.
     (lambda xp, g, y, a, b: g, lambda xp, g, y, a, b: -(g * xp.round((a - y) / b))),
     infer=elementwise,
-    scalar=operator.mod,
+    scalar="{0} % {1}",
     branch=lambda y, a, b: np.floor(a / b),
     summary="What is left of a when whole multiples of b are taken away; the sign of b.",
     formula="a - b * floor(a / b)",
@@ -196,7 +194,7 @@ binary(
         lambda xp, g, y, a, b: _hypot_rule(xp, g, y, b),
     ),
     infer=elementwise_float,
-    scalar=math.hypot,
+    scalar="hypot({0}, {1})",
     summary="The length of the hypotenuse, without overflow.",
     formula="sqrt(a**2 + b**2)",
     gradient="da = g * a / y, db = g * b / y",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,13 +28,9 @@ def _share(index: int, xp: Any, g: Any, y: Any, *inputs: Any, ties: str) -> Any:
     return g * mine / functools.reduce(operator.add, chosen)
 
 
-def _extremum(name: str, ufunc: Any, beats: Callable[..., bool], word: str, short: str) -> None:
+def _extremum(name: str, ufunc: Any, sign: str, word: str, short: str) -> None:
     def forward(*inputs: Any, ties: str) -> Any:
         return functools.reduce(ufunc, inputs)
-
-    def scalar(*inputs: float, ties: str = "split") -> float:
-        # Of equal inputs the last, as NumPy does: it is the sign of a zero.
-        return functools.reduce(lambda a, b: a if beats(a, b) or a != a else b, inputs)
 
     REGISTRY.register(
         Operator(
@@ -61,7 +56,7 @@ def _extremum(name: str, ufunc: Any, beats: Callable[..., bool], word: str, shor
                 )
             },
             elementwise=True,
-            scalar=scalar,
+            scalar=f"{{0}} if {{0}} {sign} {{1}} or {{0}} != {{0}} else {{1}}",
             formula=f"{short}(a, b)",
             gradient_formula=f"g to the {word} input, 0 to the others",
             kinks="Equal inputs share the gradient; see the attribute ties.",
@@ -74,8 +69,8 @@ def _extremum(name: str, ufunc: Any, beats: Callable[..., bool], word: str, shor
     )
 
 
-_extremum("maximum", np.maximum, operator.gt, "larger", "max")
-_extremum("minimum", np.minimum, operator.lt, "smaller", "min")
+_extremum("maximum", np.maximum, ">", "larger", "max")
+_extremum("minimum", np.minimum, "<", "smaller", "min")
 
 
 _MASKS = {4: np.int32, 8: np.int64}
@@ -128,7 +123,7 @@ REGISTRY.register(
             lambda xp, g, y, c, a, b: xp.where(c, 0.0, g),
         ),
         elementwise=True,
-        scalar=lambda c, a, b: a if c else b,
+        scalar="{1} if {0} else {2}",
         formula="a where condition else b",
         gradient_formula="da = g where condition, else 0; db the other way round",
         kinks="The branch not taken gets 0, yet a slope of inf inside it gives nan: "
@@ -139,15 +134,15 @@ REGISTRY.register(
     )
 )
 
-_COMPARISONS: list[tuple[str, Any, Callable[[Any, Any], bool], str, str, str, str]] = [
-    ("less", np.less, operator.lt, "<", "<", "lt", "Less"),
-    ("less_equal", np.less_equal, operator.le, "<=", "≤", "le", "LessOrEqual"),
-    ("greater", np.greater, operator.gt, ">", ">", "gt", "Greater"),
-    ("greater_equal", np.greater_equal, operator.ge, ">=", "≥", "ge", "GreaterOrEqual"),
-    ("equal", np.equal, operator.eq, "==", "==", "eq", "Equal"),
-    ("not_equal", np.not_equal, operator.ne, "!=", "≠", "ne", ""),
+_COMPARISONS: list[tuple[str, Any, str, str, str, str]] = [
+    ("less", np.less, "<", "<", "lt", "Less"),
+    ("less_equal", np.less_equal, "<=", "≤", "le", "LessOrEqual"),
+    ("greater", np.greater, ">", ">", "gt", "Greater"),
+    ("greater_equal", np.greater_equal, ">=", "≥", "ge", "GreaterOrEqual"),
+    ("equal", np.equal, "==", "==", "eq", "Equal"),
+    ("not_equal", np.not_equal, "!=", "≠", "ne", ""),
 ]
-for _name, _ufunc, _scalar, _sign, _shown, _alias, _onnx in _COMPARISONS:
+for _name, _ufunc, _sign, _shown, _alias, _onnx in _COMPARISONS:
     REGISTRY.register(
         Operator(
             name=_name,
@@ -159,7 +154,7 @@ for _name, _ufunc, _scalar, _sign, _shown, _alias, _onnx in _COMPARISONS:
             vjp=(None, None),
             elementwise=True,
             differentiable=False,
-            scalar=_scalar,
+            scalar=f"{{0}} {_sign} {{1}}",
             aliases=(_alias,),
             branch=lambda y, a, b: y,
             sign=_shown,
@@ -170,19 +165,12 @@ for _name, _ufunc, _scalar, _sign, _shown, _alias, _onnx in _COMPARISONS:
         )
     )
 
-_CONNECTIVES: list[tuple[str, Any, Callable[..., bool], tuple[str, ...], str, str]] = [
-    (
-        "logical_and",
-        np.logical_and,
-        lambda a, b: a and b,
-        ("a", "b"),
-        "and",
-        "np.logical_and({0}, {1})",
-    ),
-    ("logical_or", np.logical_or, lambda a, b: a or b, ("a", "b"), "or", "np.logical_or({0}, {1})"),
-    ("logical_not", np.logical_not, operator.not_, ("a",), "not", "np.logical_not({0})"),
+_CONNECTIVES: list[tuple[str, Any, str, tuple[str, ...], str]] = [
+    ("logical_and", np.logical_and, "{0} and {1}", ("a", "b"), "and"),
+    ("logical_or", np.logical_or, "{0} or {1}", ("a", "b"), "or"),
+    ("logical_not", np.logical_not, "not {0}", ("a",), "not"),
 ]
-for _name, _ufunc, _scalar, _inputs, _word, _code in _CONNECTIVES:
+for _name, _ufunc, _scalar, _inputs, _word in _CONNECTIVES:
     REGISTRY.register(
         Operator(
             name=_name,
@@ -218,7 +206,7 @@ REGISTRY.register(
         forward=lambda x: x,
         vjp=(None,),
         elementwise=True,
-        scalar=lambda x: x,
+        scalar="{0}",
         formula="x",
         gradient_formula="dx = 0",
         aliases=("detach",),
@@ -240,7 +228,7 @@ REGISTRY.register(
         forward=lambda x: x,
         vjp=(lambda xp, g, y, x: g,),
         elementwise=True,
-        scalar=lambda x: x,
+        scalar="{0}",
         formula="x",
         gradient_formula="dx = g",
         pattern="distributor",
@@ -253,12 +241,20 @@ def _clip(x: Any, *, min: float | None, max: float | None) -> Any:
     return np.clip(x, min, max) if min is not None or max is not None else x
 
 
+def _clip_scalar(x: str, *, min: str | None, max: str | None) -> str:
+    if min is None and max is None:
+        return x
+    low = f"{min} if {x} < {min} else " if min is not None else ""
+    high = f"{max} if {x} > {max}{f' or {min} > {max}' if low else ''} else " if max else ""
+    return f"{x} if {x} != {x} else {high}{low}{x}"
+
+
 def _clip_rule(xp: Any, g: Any, y: Any, x: Any, min: float | None, max: float | None) -> Any:
     g = g * xp.where(xp.equal(x, x), 1.0, math.nan)
     if min is not None:
-        g = xp.where(xp.less(x, float(min)), 0.0, g)
+        g = xp.where(xp.less(x, min), 0.0, g)
     if max is not None:
-        g = xp.where(xp.greater(x, float(max)), 0.0, g)
+        g = xp.where(xp.greater(x, max), 0.0, g)
     return g
 
 
@@ -278,6 +274,7 @@ REGISTRY.register(
             "max": Attribute("float", None, "the upper bound", nullable=True),
         },
         elementwise=True,
+        scalar=_clip_scalar,
         formula="min(max(x, lower), upper)",
         gradient_formula="dx = g between the bounds, 0 outside",
         kinks="The slope at a bound is 1.",

@@ -1,14 +1,15 @@
 """Scalar graphs on Python floats: forward and backward in plain loops over flat lists.
 
 No 0-d arrays: they are an order of magnitude slower. The commonest gates are written
-out in the loops; the others go through the functions and rules of their registration.
-Where Python raises (division by zero, overflow, a logarithm of zero), the value is the
-one that NumPy, and so IEEE 754, gives.
+out in the loops; the others are functions made of their registration's text. Where Python
+raises (division by zero, overflow, a logarithm of zero), the value is the one that NumPy,
+and so IEEE 754, gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,22 +17,93 @@ import numpy as np
 
 from service.engine.control import Control
 from service.engine.graph import Graph
-from service.engine.namespaces import ARRAYS, FLOATS, exact, float_function
+from service.engine.namespaces import ARRAYS, exact
 from service.engine.operators import REGISTRY
-from service.engine.registry import Rule
+from service.engine.registry import Operator, Rule
+from service.engine.run.number_code import Shape, backward_function, forward_function, split
 
-_RAISED = (ZeroDivisionError, OverflowError, ValueError)
+RAISED = (ZeroDivisionError, OverflowError, ValueError)
 _CHUNK = 50_000
 
-_ADD, _SUB, _MUL = (REGISTRY.codes[name] for name in ("add", "subtract", "multiply"))
+ADD, SUB, MUL = (REGISTRY.codes[name] for name in ("add", "subtract", "multiply"))
 
-_UNARY: list[Callable[[float], float] | None] = [
-    float_function(op) if op.elementwise and op.arity == (1, 1) and not op.attributes else None
-    for op in REGISTRY
-]
-_UNARY_RULE: list[Rule | None] = [
-    op.rule(0) if _UNARY[code] is not None else None for code, op in enumerate(REGISTRY)
-]
+
+_DEFAULTS = [{name: a.default for name, a in op.attributes.items()} for op in REGISTRY]
+
+
+def _plain(count: int, make: Callable[[int, Shape], Any]) -> list[Any]:
+    """`make` of every elementwise operator of `count` inputs, its attributes at their defaults."""
+    return [
+        make(code, tuple(_DEFAULTS[code].items()))
+        if op.elementwise and op.scalar and (op.arity[0] == count and op.arity[1] in (count, None))
+        else None
+        for code, op in enumerate(REGISTRY)
+    ]
+
+
+def _rule(wanted: tuple[int, ...]) -> Callable[[int, Shape], Any]:
+    """What makes the rules of an operator; None for one without any."""
+
+    def make(code: int, shape: Shape) -> Any:
+        op = REGISTRY.by_code(code)
+        if not op.differentiable or not all(op.rule(index) for index in wanted):
+            return None
+        return backward_function(code, len(wanted), wanted, shape)
+
+    return make
+
+
+_UNARY = _plain(1, lambda code, shape: forward_function(code, 1, shape))
+_BINARY = _plain(2, lambda code, shape: forward_function(code, 2, shape))
+_UNARY_RULE = _plain(1, _rule((0,)))
+_BINARY_RULE = _plain(2, _rule((0, 1)))
+_PLAIN = frozenset(code for code in range(len(REGISTRY)) if _UNARY[code] or _BINARY[code])
+
+
+class Gate:
+    """A node that is not of the plain kinds: its functions, made once for the graph."""
+
+    __slots__ = ("back", "forward", "numbers", "operator", "sources", "wanted")
+
+    def __init__(
+        self, op: Operator, sources: tuple[int, ...], shape: Shape, numbers: tuple[float, ...]
+    ) -> None:
+        code, count = REGISTRY.codes[op.name], len(sources)
+        self.operator, self.sources, self.numbers = op, sources, numbers
+        wanted = [i for i, source in enumerate(sources) if source >= 0 and op.rule(i) is not None]
+        self.wanted = tuple(wanted) if op.differentiable else ()
+        self.forward = forward_function(code, count, shape)
+        self.back = backward_function(code, count, self.wanted, shape) if self.wanted else None
+
+
+def gates_of(graph: Graph) -> Mapping[int, Gate]:
+    """The nodes with attributes, with literals, or not of one or two inputs, by position."""
+    if graph.gates is None:
+        gates: dict[int, Gate] = {}
+        if graph.attrs or graph.literals or graph.many or not _PLAIN.issuperset(graph.codes):
+            columns = zip(graph.order, graph.codes, graph.first, graph.second, strict=True)
+            gates.update(
+                (i, _gate(graph, i, code))
+                for i, code, a, b in columns
+                if _is_special(graph, i, code, a, b)
+            )
+        graph.gates = gates
+    found: Mapping[int, Gate] = graph.gates
+    return found
+
+
+def _is_special(graph: Graph, i: int, code: int, a: int, b: int) -> bool:
+    if code in (MUL, ADD, SUB):
+        return False
+    if i in graph.attrs or len(graph.many.get(i, (a, b))) > 2:
+        return True
+    return a < 0 or b < 0 or code not in _PLAIN
+
+
+def _gate(graph: Graph, i: int, code: int) -> Gate:
+    op = REGISTRY.by_code(code)
+    attrs = graph.attrs.get(i) or _DEFAULTS[code]
+    return Gate(op, graph.sources(i), *split(op, attrs))
 
 
 def _chunks(
@@ -55,7 +127,7 @@ def forward(graph: Graph, leaves: Sequence[float], control: Control | None = Non
         v[position] = value
     for j, literal in enumerate(graph.literals):
         v[-1 - j] = literal
-    mul, add, sub, unary, many = _MUL, _ADD, _SUB, _UNARY, graph.many
+    mul, add, sub, unary, binary, gates = MUL, ADD, SUB, _UNARY, _BINARY, gates_of(graph)
     for steps in _chunks(graph.order, graph.codes, graph.first, graph.second, control=control):
         for i, code, a, b in steps:
             try:
@@ -65,37 +137,18 @@ def forward(graph: Graph, leaves: Sequence[float], control: Control | None = Non
                     v[i] = v[a] + v[b]
                 elif code == sub:
                     v[i] = v[a] - v[b]
+                elif i in gates:
+                    gate = gates[i]
+                    v[i] = gate.forward(*[v[source] for source in gate.sources], *gate.numbers)
                 elif (function := unary[code]) is not None:
                     v[i] = function(v[a])
-                elif i in many:
-                    v[i] = _general(graph, i, code, [v[source] for source in many[i]])
-                elif i in graph.attrs:
-                    v[i] = _general(graph, i, code, [v[a], v[b]][: 1 + (a != b)])
                 else:
-                    v[i] = _BINARY[code](v[a], v[b])
-            except _RAISED:
+                    v[i] = binary[code](v[a], v[b])
+            except RAISED:
                 op = REGISTRY.by_code(code)
                 args = [v[source] for source in graph.sources(i)]
                 v[i] = exact(op, *args, **graph.attributes(i))
     return v
-
-
-def _binary(code: int) -> Callable[..., float]:
-    op = REGISTRY.by_code(code)
-    function = float_function(op)
-    if op.arity == (1, 1):  # a function of one input that takes attributes, at its defaults
-        defaults = {name: attribute.default for name, attribute in op.attributes.items()}
-        return lambda a, _: function(a, **defaults)
-    return function
-
-
-_BINARY: list[Callable[..., float]] = [_binary(code) for code in range(len(REGISTRY))]
-
-
-def _general(graph: Graph, position: int, code: int, args: list[float]) -> float:
-    op = REGISTRY.by_code(code)
-    result: float = float_function(op)(*args, **graph.attributes(position))
-    return result
 
 
 def backward(
@@ -113,7 +166,8 @@ def backward(
     grads: list[Any] = [None] * len(v)
     for position, cotangent in seeds:
         grads[position] = cotangent
-    mul, add, sub, unary, many = _MUL, _ADD, _SUB, _UNARY_RULE, graph.many
+    mul, add, sub, gates = MUL, ADD, SUB, gates_of(graph)
+    unary, binary = _UNARY_RULE, _BINARY_RULE
     columns = (graph.order, graph.codes, graph.first, graph.second)
     for steps in _chunks(*(column[::-1] for column in columns), control=control):
         for i, code, a, b in steps:
@@ -135,42 +189,55 @@ def backward(
                 grads[a] = g if held is None else held + g
                 held = grads[b]
                 grads[b] = -g if held is None else held - g
+            elif i in gates:
+                _pull_back(graph, v, grads, i, gates[i])
             elif (rule := unary[code]) is not None:
                 try:
-                    part = rule(FLOATS, g, v[i], v[a])
-                except _RAISED:
-                    part = _exact_rule(rule, g, v[i], [v[a]], {})
+                    part = rule(g, v[i], v[a])
+                except RAISED:
+                    part = exact_rule(
+                        REGISTRY.by_code(code).rule(0), g, v[i], [v[a]], _DEFAULTS[code]
+                    )
                 held = grads[a]
                 grads[a] = part if held is None else held + part
-            else:
-                sources = many[i] if i in many else graph.sources(i)
-                _pull_back_general(graph, v, grads, i, code, sources)
+            elif (pair := binary[code]) is not None:
+                try:
+                    part, other = pair(g, v[i], v[a], v[b])
+                except RAISED:
+                    exactly = partial(
+                        exact_rule, g=g, y=v[i], args=[v[a], v[b]], attrs=_DEFAULTS[code]
+                    )
+                    part, other = map(exactly, map(REGISTRY.by_code(code).rule, (0, 1)))
+                held = grads[a]
+                grads[a] = part if held is None else held + part
+                held = grads[b]
+                grads[b] = other if held is None else held + other
     return grads
 
 
-def _pull_back_general(
-    graph: Graph, v: Sequence[float], grads: list[Any], i: int, code: int, sources: Sequence[int]
-) -> None:
-    """Add the contributions of one node of any kind to the gradients of its inputs."""
-    op = REGISTRY.by_code(code)
-    attrs = graph.attributes(i) if op.attributes else {}
-    args = [v[source] for source in sources]
-    for index, source in enumerate(sources):
-        rule = op.rule(index) if source >= 0 else None
-        if rule is None:
-            continue
-        try:
-            part = rule(FLOATS, grads[i], v[i], *args, **attrs)
-        except _RAISED:
-            part = _exact_rule(rule, grads[i], v[i], args, attrs)
+def _pull_back(graph: Graph, v: Sequence[float], grads: list[Any], i: int, gate: Gate) -> None:
+    """Add what a gate of another kind contributes to the gradients of its inputs."""
+    if gate.back is None:
+        return
+    args = [v[source] for source in gate.sources]
+    try:
+        parts = gate.back(grads[i], v[i], *args, *gate.numbers)
+        if len(gate.wanted) == 1:
+            parts = (parts,)
+    except RAISED:
+        attrs, rule = graph.attributes(i), gate.operator.rule
+        parts = [exact_rule(rule(index), grads[i], v[i], args, attrs) for index in gate.wanted]
+    for index, part in zip(gate.wanted, parts, strict=True):
+        source = gate.sources[index]
         held = grads[source]
         grads[source] = part if held is None else held + part
 
 
-def _exact_rule(
-    rule: Rule, g: float, y: float, args: Sequence[float], attrs: dict[str, Any]
+def exact_rule(
+    rule: Rule | None, g: float, y: float, args: Sequence[float], attrs: dict[str, Any]
 ) -> float:
     """The rule run on NumPy scalars, where its Python form raised."""
+    assert rule is not None
     with np.errstate(all="ignore"):
         numbers = [np.bool_(x) if isinstance(x, bool) else np.float64(x) for x in args]
         return float(rule(ARRAYS, np.float64(g), np.float64(y), *numbers, **attrs))

@@ -3,20 +3,19 @@
 To go through the nodes in a loop costs more than their arithmetic. For a graph that has
 come often its forward and backward sweep are written out as one Python function, one line
 for each step and in the order of the loops in `scalar`, so that both give the same bits.
-Nothing that a client wrote stands in the generated text: names, literals and operators are
-its arguments.
+Nothing that a client wrote stands in the generated text: names and literals are its
+arguments, and of attributes only numbers and choices that the registration knows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from service.engine.namespaces import FLOATS
-from service.engine.operators import REGISTRY
 from service.engine.program import Program
-from service.engine.run.floats import _ADD, _BINARY, _MUL, _RAISED, _SUB, _UNARY, _UNARY_RULE
+from service.engine.run.floats import RAISED
+from service.engine.run.number_code import FUNCTIONS, Number, NumberCode
 
 MOST_NODES = 100
 """The text of a larger graph would cost more memory and time than it gains."""
@@ -68,7 +67,7 @@ class Straight:
             return None
         try:
             values, gradients = sweeps(inputs)
-        except _RAISED:
+        except RAISED:
             return None
         if math.isfinite(values[self.position]) and math.isfinite(sum(gradients)):
             return values, gradients
@@ -83,10 +82,10 @@ def straight(program: Program) -> Straight:
     return found
 
 
-def written(program: Program) -> Sweeps | None:
-    """Forward and backward sweep as one function; None for operators that take attributes."""
+def written(program: Program) -> Sweeps:
+    """Forward and backward sweep of the program's only output as one function."""
     graph = program.graph
-    names: dict[str, Any] = {"F": FLOATS}
+    names: dict[str, Any] = dict(FUNCTIONS)
     lines = ["def sweeps(inputs):", " get = inputs.get"]
 
     def argument(value: Any) -> str:
@@ -94,57 +93,43 @@ def written(program: Program) -> Sweeps | None:
         names[name] = value
         return name
 
-    def slot(position: int) -> str:
-        return f"v{position}" if position >= 0 else literals[-1 - position]
-
-    literals = [argument(value) for value in graph.literals]
     for position, leaf in sorted(graph.leaves.items()):
         key, default = argument(graph.ids[position]), argument(leaf.value)
         lines.append(f" v{position} = float(get({key}, {default}))")
-    steps = list(zip(graph.order, graph.codes, graph.first, graph.second, strict=True))
-    for i, code, a, b in steps:
-        if i in graph.many or REGISTRY.by_code(code).attributes:
-            return None
-        x, y = slot(a), slot(b)
-        if code in _SIGNS:
-            lines.append(f" v{i} = {x} {_SIGNS[code]} {y}")
-        elif _UNARY[code] is not None:
-            lines.append(f" v{i} = {argument(_UNARY[code])}({x})")
-        else:
-            lines.append(f" v{i} = {argument(_BINARY[code])}({x}, {y})")
-    reached = {graph.index[program.outputs[0]]}
-    lines.append(f" g{graph.index[program.outputs[0]]} = 1.0")
 
-    def add(source: int, part: str, sign: str = "+") -> None:
-        if source < 0:
-            return
-        if source in reached:
-            lines.append(f" g{source} = g{source} {sign} {part}")
-        else:
-            reached.add(source)
-            lines.append(f" g{source} = {'-' if sign == '-' else ''}{part}")
+    def numbers(code: NumberCode, positions: Sequence[int]) -> list[Number]:
+        return [
+            Number(code, f"v{p}") if p >= 0 else Number(code, literals[-1 - p], graph.literal(p))
+            for p in positions
+        ]
 
-    for i, code, a, b in reversed(steps):
-        if i not in reached:
+    literals = [argument(value) for value in graph.literals]
+    for i in graph.order:
+        text, op = NumberCode(), graph.operator(i)
+        result = text.emit(op, numbers(text, graph.sources(i)), graph.attributes(i))
+        lines += [f" {line}" for line in text.lines]
+        lines.append(f" v{i} = {result.name}")
+    output = graph.index[program.outputs[0]]
+    reached = {output}
+    lines.append(f" g{output} = 1.0")
+    for i in reversed(graph.order):
+        op = graph.operator(i)
+        if i not in reached or not op.differentiable:
             continue
-        x, y, g = slot(a), slot(b), f"g{i}"
-        if code == _MUL:
-            add(a, f"{g} * {y}")
-            add(b, f"{g} * {x}")
-        elif code == _ADD:
-            add(a, g)
-            add(b, g)
-        elif code == _SUB:
-            add(a, g)
-            add(b, g, "-")
-        elif (rule := _UNARY_RULE[code]) is not None:
-            add(a, f"{argument(rule)}(F, {g}, v{i}, {x})")
-        else:
-            for place, source in enumerate(graph.sources(i)):
-                rule = REGISTRY.by_code(code).rule(place) if source >= 0 else None
-                if rule is not None:
-                    taken = ", ".join(map(slot, graph.sources(i)))
-                    add(source, f"{argument(rule)}(F, {g}, v{i}, {taken})")
+        text, sources = NumberCode(), graph.sources(i)
+        inputs = numbers(text, sources)
+        parts = [
+            text.pull_back(op, k, Number(text, f"g{i}"), Number(text, f"v{i}"), inputs, attrs)
+            if source >= 0
+            else None
+            for attrs in [graph.attributes(i)]
+            for k, source in enumerate(sources)
+        ]
+        lines += [f" {line}" for line in text.lines]
+        for source, part in zip(sources, parts, strict=True):
+            if part is not None:
+                lines.append(f" g{source} = {f'g{source} + ' * (source in reached)}{part.name}")
+                reached.add(source)
     values = "".join(f"v{i}, " for i in range(len(graph)))
     found = [graph.index[name] for name in program.floating_inputs]
     gradients = "".join(f"g{i}, " if i in reached else "0.0, " for i in found)
@@ -152,6 +137,3 @@ def written(program: Program) -> Sweeps | None:
     exec("\n".join(lines), names)
     made: Sweeps = names["sweeps"]
     return made
-
-
-_SIGNS = {_MUL: "*", _ADD: "+", _SUB: "-"}

@@ -1,0 +1,200 @@
+"""Elementwise operators as text that computes with plain numbers: forward, and their rules.
+
+A registration gives an operator's meaning on numbers once, as an expression, and its rules
+once, against a namespace. Here the rules are traced to statements of Python. The loop over
+floats, the generated code and the compiled loop all run this text, so that they agree to the
+bit. Attributes that are numbers are arguments of it, so that it is made once for all of
+their values; the others (choices, bounds left out) are settled when it is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, reduce
+from typing import Any
+
+from service.engine.operators import REGISTRY
+from service.engine.registry import Operator
+
+Shape = tuple[tuple[str, Any], ...]
+"""An operator's attributes without their numbers: None, a choice, or `float` for a number."""
+
+_KEPT = 1024
+_FUNCTIONS = "exp log sqrt sin cos tanh expm1 log1p log2 log10 tan asin acos atan sinh cosh " + (
+    "asinh acosh atanh erf erfc exp2 hypot pow"
+)
+
+
+def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
+    """A rounding that keeps the sign of zero; it raises for what is not finite, as `math` does."""
+    return lambda x: math.copysign(float(function(x)), x)
+
+
+FUNCTIONS: dict[str, Any] = {name: getattr(math, name) for name in _FUNCTIONS.split()}
+FUNCTIONS |= {"floor": _whole(math.floor), "ceil": _whole(math.ceil), "round": _whole(round)}
+FUNCTIONS |= {"abs": abs, "inf": math.inf, "nan": math.nan}
+"""What the text may call."""
+
+
+class Number:
+    """A number by its name in the text; `known` is its value where it is a literal."""
+
+    __slots__ = ("known", "name", "text")
+
+    def __init__(self, text: NumberCode, name: str, known: float | None = None) -> None:
+        self.text, self.name, self.known = text, name, known
+
+    def __add__(self, other: Any) -> Number:
+        return self.text.add(self, other)
+
+    def __radd__(self, other: Any) -> Number:
+        return self.text.add(other, self)
+
+    def __sub__(self, other: Any) -> Number:
+        return self.text.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Number:
+        return self.text.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Number:
+        return self.text.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Number:
+        return self.text.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Number:
+        return self.text.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Number:
+        return self.text.divide(other, self)
+
+    def __neg__(self) -> Number:
+        return self.text.negative(self)
+
+
+class NumberCode:
+    """A namespace whose functions add one statement each to `lines`; equal ones are made once."""
+
+    def __init__(self, prefix: str = "t") -> None:
+        self.lines: list[str] = []
+        self._prefix = prefix
+        self._made: dict[str, Number] = {}
+
+    def __getattr__(self, name: str) -> Callable[..., Number]:
+        if name.startswith("_") or name not in REGISTRY:
+            raise AttributeError(name)
+        op = REGISTRY[name]
+        return lambda *inputs, **attrs: self.emit(op, inputs, op.attrs(attrs))
+
+    def number(self, value: Any) -> Number:
+        """A literal as a Number; a Number is itself."""
+        if isinstance(value, Number):
+            return value
+        value = value if isinstance(value, bool) else float(value)
+        return Number(self, f"({value!r})", value)
+
+    def emit(self, op: Operator, inputs: Sequence[Any], attrs: Mapping[str, Any]) -> Number:
+        """Add the forward statement of an operator."""
+        names = [self.number(x).name for x in inputs]
+        texts = {key: _attribute(value) for key, value in attrs.items()}
+        if op.variadic and len(names) > 2:
+            first, *rest = map(self.number, inputs)
+            return reduce(lambda a, b: self.emit(op, (a, b), attrs), rest, first)
+        return self._assigned(expression(op, names, texts))
+
+    def pull_back(
+        self,
+        op: Operator,
+        index: int,
+        g: Number,
+        y: Number,
+        inputs: Sequence[Number],
+        attrs: Mapping[str, Any],
+    ) -> Number | None:
+        """Add the statements of the rule for one input; None where it has none."""
+        rule = op.rule(index)
+        return None if rule is None else self.number(rule(self, g, y, *inputs, **attrs))
+
+    def _assigned(self, text: str) -> Number:
+        made = self._made.get(text)
+        if made is None:
+            made = self._made[text] = Number(self, f"{self._prefix}{len(self._made)}")
+            self.lines.append(f"{made.name} = {text}")
+        return made
+
+
+def _attribute(value: Any) -> Any:
+    """An attribute as the templates take it: a number's name or text, or a choice as it is."""
+    if isinstance(value, Number):
+        return value.name
+    return value if value is None or isinstance(value, str) else repr(float(value))
+
+
+def expression(op: Operator, names: Sequence[str], attrs: Mapping[str, Any]) -> str:
+    """The forward expression of `op` with the names of its inputs and attributes put in."""
+    if callable(op.scalar):
+        return op.scalar(*names, **attrs)
+    return op.scalar.format(*names, **attrs)
+
+
+def split(op: Operator, attrs: Mapping[str, Any]) -> tuple[Shape, tuple[float, ...]]:
+    """Attributes as their shape and the numbers in it."""
+    shape: list[tuple[str, Any]] = []
+    numbers = []
+    for name in op.attributes:
+        value = attrs[name]
+        if value is None or isinstance(value, str):
+            shape.append((name, value))
+        else:
+            shape.append((name, float))
+            numbers.append(float(value))
+    return tuple(shape), tuple(numbers)
+
+
+def bound(code: NumberCode, shape: Shape, numbers: Sequence[str]) -> dict[str, Any]:
+    """The attributes of that shape, with the names of their numbers."""
+    names = iter(numbers)
+    return {key: Number(code, next(names)) if value is float else value for key, value in shape}
+
+
+def numbers_of(shape: Shape) -> list[str]:
+    """Names for the numbers of attributes of that shape."""
+    return [f"k{place}" for place, (_, value) in enumerate(shape) if value is float]
+
+
+@lru_cache(_KEPT)
+def forward_function(code: int, count: int, shape: Shape = ()) -> Callable[..., Any]:
+    """The operator as a function of `count` numbers and the numbers among its attributes."""
+    op, text = REGISTRY.by_code(code), NumberCode()
+    inputs = [Number(text, f"x{i}") for i in range(count)]
+    numbers = numbers_of(shape)
+    result = text.emit(op, inputs, bound(text, shape, numbers))
+    *lines, last = text.lines
+    head = f"def gate({', '.join([x.name for x in inputs] + numbers)}):"
+    return _defined([head, *lines, "return " + last.removeprefix(f"{result.name} = ")])
+
+
+@lru_cache(_KEPT)
+def backward_function(
+    code: int, count: int, wanted: tuple[int, ...], shape: Shape = ()
+) -> Callable[..., Any]:
+    """A function `(g, y, *inputs, *numbers)`: what the gate adds to each of the `wanted` inputs.
+
+    A tuple, but a single number for one wanted input; None for an input without a gradient.
+    """
+    op, text = REGISTRY.by_code(code), NumberCode()
+    g, y, *inputs = (Number(text, name) for name in ["g", "y", *(f"x{i}" for i in range(count))])
+    numbers = numbers_of(shape)
+    attrs = bound(text, shape, numbers)
+    parts = [text.pull_back(op, index, g, y, inputs, attrs) for index in wanted]
+    result = ", ".join("None" if part is None else part.name for part in parts)
+    head = f"def gate(g, y, {', '.join([x.name for x in inputs] + numbers)}):"
+    return _defined([head, *text.lines, f"return {result}"])
+
+
+def _defined(lines: Sequence[str]) -> Callable[..., Any]:
+    names = dict(FUNCTIONS)
+    exec("\n ".join(lines), names)
+    made: Callable[..., Any] = names["gate"]
+    return made

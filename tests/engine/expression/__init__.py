@@ -1,0 +1,1 @@
+"""Source text: what is read, what it means, what is refused and how."""
