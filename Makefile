@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ORACLES := .oracles
 PEERS := $(ORACLES)/peers
+CLIENTS := .clients
 HOST ?= 127.0.0.1
 PORT ?= 8000
 JOBS ?= 2
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup serve test lint format types browser postgres promtool node r test-oracles test-cluster test-wheels test-prometheus test-survival \
+.PHONY: help setup serve test lint format types browser postgres promtool node r test-oracles test-cluster test-wheels test-clients test-prometheus test-survival \
 	fuzz load bench image-test sbom audit licences lock openapi clean
 
 help: ## show what there is
@@ -107,6 +108,19 @@ test-prometheus: $(VENV)/.dev promtool ## a real Prometheus scrapes two workers 
 
 test-wheels: $(VENV)/.dev ## what is needed installs from wheels alone, on every system and Python
 	$(BIN)/python -m pytest -q -m wheels tests/test_wheels.py
+
+# Generators of clients, and linters of documents, in an environment of their own.
+$(CLIENTS)/.ready: tests/conformance/clients/requirements.txt tests/conformance/clients/package-lock.json
+	@scripts/apt-install.sh node nodejs npm
+	@scripts/apt-install.sh java default-jre-headless
+	@[ -x $(CLIENTS)/bin/python ] || scripts/venv.sh $(CLIENTS)
+	@$(CLIENTS)/bin/python $(PIP_INSTALL) -r tests/conformance/clients/requirements.txt
+	@cp tests/conformance/clients/package.json tests/conformance/clients/package-lock.json $(CLIENTS)
+	@npm ci --silent --no-audit --no-fund --ignore-scripts --prefix $(CLIENTS)
+	@touch $@
+
+test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## generate, compile and run clients of the OpenAPI document
+	$(BIN)/python -m pytest -q -m clients $(if $(CI),--no-skips) tests/conformance
 
 fuzz: $(VENV)/.dev ## long fuzzing of graphs, bodies and expressions
 	$(BIN)/python -m pytest -q -m fuzz --timeout 900 tests

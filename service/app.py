@@ -51,6 +51,15 @@ respect to every input. Graphs are nodes as JSON or source text as Python writes
 
 Errors are problem documents (RFC 9457) with a stable `code`; `/problems` lists them.
 """
+TAGS = {
+    "compute": "Values, derivatives, explanations and drawings of a graph.",
+    "graphs": "Graphs that the service keeps.",
+    "grading": "Submitted gradients, and the tasks that they answer.",
+    "catalogue": "The operators.",
+    "Tesseract": "Every kept graph as a Tesseract.",
+    "UM-Bridge": "Every kept graph as a model of UM-Bridge.",
+    "service": "Whether it is alive, ready, and how it does; its error codes.",
+}
 _HANDLED = (
     EngineError,
     SchemaError,
@@ -74,6 +83,8 @@ def create_app(settings: Settings | None = None) -> Application:
         version=__version__,
         summary="Forward values and gradients of computation graphs.",
         description=DESCRIPTION,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,

@@ -262,14 +262,21 @@ def _short(text: str) -> str:
     return text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
 
 
-def problem_schema() -> dict[str, Any]:
-    """The JSON schema of a problem document, with every code, for the OpenAPI document."""
+def problem_schemas() -> dict[str, Any]:
+    """The JSON schemas of a problem document and its parts, for the OpenAPI document."""
+    codes = {
+        "type": "string",
+        "enum": list(CODES),
+        "description": "\n".join(
+            f"- `{code.name}` ({code.status}): {code.meaning}" for code in CODES.values()
+        ),
+    }
     item = {
         "type": "object",
         "description": "One fault and its place.",
         "required": ["code", "detail"],
         "properties": {
-            "code": {"type": "string", "enum": list(CODES)},
+            "code": {"$ref": "#/components/schemas/ErrorCode"},
             "detail": {"type": "string"},
             "node": {"type": "string", "description": "The node's id."},
             "op": {"type": "string", "description": "The operator as it was written."},
@@ -291,8 +298,7 @@ def problem_schema() -> dict[str, Any]:
             "column": {"type": "integer"},
         },
     }
-    return {
-        "title": "Problem",
+    document = {
         "type": "object",
         "description": "What went wrong (RFC 9457).",
         "required": ["type", "title", "status", "code", "detail"],
@@ -300,15 +306,9 @@ def problem_schema() -> dict[str, Any]:
             "type": {"type": "string", "format": "uri-reference"},
             "title": {"type": "string"},
             "status": {"type": "integer"},
-            "code": {
-                "type": "string",
-                "enum": list(CODES),
-                "description": "\n".join(
-                    f"- `{code.name}` ({code.status}): {code.meaning}" for code in CODES.values()
-                ),
-            },
+            "code": {"$ref": "#/components/schemas/ErrorCode"},
             "detail": {"type": "string"},
-            "errors": {"type": "array", "items": item},
+            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemFault"}},
             "errors_total": {
                 "type": "integer",
                 "description": f"How many there are, when more than {MAX_ERRORS}.",
@@ -321,6 +321,7 @@ def problem_schema() -> dict[str, Any]:
             "request_id": {"type": "string"},
         },
     }
+    return {"Problem": document, "ProblemFault": item, "ErrorCode": codes}
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

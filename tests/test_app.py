@@ -162,8 +162,7 @@ def test_the_openapi_document_says_what_the_pipeline_may_answer() -> None:
     assert {"200", "400", "401", "403", "413", "415", "422", "429", "503", "504"} <= set(
         operation["responses"]
     )
-    problem = document["components"]["schemas"]["Problem"]
-    assert problem["properties"]["code"]["enum"] == list(CODES)
+    assert document["components"]["schemas"]["ErrorCode"]["enum"] == list(CODES)
     assert document["paths"]["/healthz"]["get"]["security"] == []
     assert "HTTPValidationError" not in json.dumps(document)
 

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from service.codes import CODES, Refusal
 from service.engine.errors import DeadlineExceeded, Fault, GraphError, LimitExceeded
-from service.errors import MAX_ERRORS, problem, problem_schema, responses
+from service.errors import MAX_ERRORS, problem, problem_schemas, responses
 from service.wire.errors import GraphNotFound, MalformedJson, TooDeep
 
 DOCUMENTED = {
@@ -146,5 +146,5 @@ def test_a_name_that_is_no_unicode_can_be_answered() -> None:
 
 
 def test_the_schema_lists_every_code() -> None:
-    assert problem_schema()["properties"]["code"]["enum"] == list(CODES)
+    assert problem_schemas()["ErrorCode"]["enum"] == list(CODES)
     assert "`not_scalar`" in responses(422)[422]["description"]

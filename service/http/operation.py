@@ -48,10 +48,9 @@ class Operation(APIRoute):
     """A POST path that computes.
 
     `media` are the media types that it may answer with; None where it negotiates by itself.
-    `handler_for` chooses the handler by
-    the ASGI scope of a request, where query, path or headers have a say. `request`,
-    `response`, `refusal` and `examples` describe it in the OpenAPI document: the msgspec
-    struct of the body, the models of the answers, and names of files in openapi/examples.
+    `handler_for` chooses the handler by the ASGI scope of a request, where query, path or
+    headers have a say. `request` and `examples` describe it in the OpenAPI document: the
+    model of the body, and names of files in openapi/examples.
     """
 
     policy: Policy | None = None
@@ -68,8 +67,6 @@ class Operation(APIRoute):
         refuse: Refuse | None = None,
         handler_for: Callable[[Mapping[str, Any]], Handler] | None = None,
         request: Any = None,
-        response: Any = None,
-        refusal: Any = None,
         examples: tuple[str, ...] = (),
         **options: Any,
     ) -> None:
@@ -77,11 +74,10 @@ class Operation(APIRoute):
         self.handler_for = handler_for
         self.media = None if media is None else tuple(media)
         self.request = request
-        self.response = response
-        self.refusal = refusal
         self.examples = examples
-        options.setdefault("include_in_schema", request is None)
-        options.setdefault("name", path.rpartition("/")[2])
+        name = options.setdefault("name", path.rpartition("/")[2])
+        if request is not None:
+            options.setdefault("operation_id", name.replace("-", "_"))
         super().__init__(
             path,
             self.answer,

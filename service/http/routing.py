@@ -39,6 +39,7 @@ class Router(APIRouter):
         self.policy = Policy(access, None if offers is None else tuple(offers))
         for operation in operations:
             operation.policy = Policy(access, operation.media)
+            operation.tags = operation.tags or list(self.tags)
             self.routes.append(operation)
 
     def add_api_route(self, path: str, endpoint: Any, **options: Any) -> None:

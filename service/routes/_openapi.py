@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.errors import problem_schema, responses
+from service.errors import problem_schemas, responses
 from service.http.operation import Operation
 from service.routes._describe import describe
+from service.routes._portable import portable, share_refusals
 
 _EVERYWHERE = (401, 403, 406, 429, 500)
 _WITH_BODY = (400, 408, 413, 415, 422)
@@ -31,14 +32,22 @@ def openapi_document(api: FastAPI, computing: Iterable[Operation] = ()) -> dict[
         routes=api.routes,
         tags=api.openapi_tags,
         license_info=api.license_info,
+        servers=api.servers or [{"url": "/"}],
+        separate_input_output_schemas=False,
     )
     describe(made, computing)
     components = made.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas["Problem"] = problem_schema()
+    schemas.update(problem_schemas())
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
         "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    components["headers"] = {
+        "RequestId": {
+            "description": "The request's id: the client's own, or a new one.",
+            "schema": {"type": "string"},
+        }
     }
     for path, operations in made.get("paths", {}).items():
         for operation in operations.values():
@@ -48,6 +57,8 @@ def openapi_document(api: FastAPI, computing: Iterable[Operation] = ()) -> dict[
             schemas.pop(name, None)
     # Keys are optional: a service without keys is open.
     made["security"] = [{}, {"bearer": []}, {"apiKey": []}]
+    made = {key: value if key == "info" else portable(value) for key, value in made.items()}
+    share_refusals(made)
     return made
 
 
@@ -65,16 +76,13 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
         answers.setdefault(str(status), answer)
     for answer in answers.values():
         if isinstance(answer, dict) and "$ref" not in answer:
-            answer.setdefault("headers", {}).setdefault("x-request-id", _REQUEST_ID)
+            answer.setdefault("headers", {}).setdefault("x-request-id", dict(_REQUEST_ID))
     operation["responses"] = dict(sorted(answers.items()))
     if path in _OPEN:
         operation["security"] = []
 
 
-_REQUEST_ID = {
-    "description": "The request's id: the client's own, or a new one.",
-    "schema": {"type": "string"},
-}
+_REQUEST_ID = {"$ref": "#/components/headers/RequestId"}
 
 
 def _mentions(value: Any, reference: str) -> bool:

@@ -18,6 +18,7 @@ from service.engine.gradient_graph import gradient_graph
 from service.engine.graph import Graph
 from service.engine.program import Program, program_for
 from service.engine.run.batch import batch, batch_gradient, first_not_finite
+from service.errors import responses as refusals
 from service.http.operation import Operation
 from service.http.prepared import Cost, PreparedRequest
 from service.http.routing import Router
@@ -405,7 +406,8 @@ router = Router(
         summary="Run a graph forward",
         description="The values of the outputs, and of every node unless `values` is `output`.",
         request=ForwardRequest,
-        response=responses.ForwardResponse,
+        response_model=responses.ForwardResponse,
+        responses=refusals(404),
         examples=("forward-staged-text",),
     ),
     Operation(
@@ -418,7 +420,8 @@ router = Router(
             "batch."
         ),
         request=GradientRequest,
-        response=responses.GradientResponse,
+        response_model=responses.GradientResponse,
+        responses=refusals(404),
         examples=(
             "gradient-product",
             "gradient-compound",
@@ -443,7 +446,8 @@ router = Router(
             "many at once."
         ),
         request=VjpRequest,
-        response=responses.VjpResponse,
+        response_model=responses.VjpResponse,
+        responses=refusals(404),
         examples=("vjp-matmul",),
     ),
     Operation(
@@ -452,7 +456,8 @@ router = Router(
         summary="Jacobian-vector products",
         description="How the outputs move when the inputs move along the tangents.",
         request=JvpRequest,
-        response=responses.JvpResponse,
+        response_model=responses.JvpResponse,
+        responses=refusals(404),
         examples=("jvp-compound",),
     ),
     Operation(
@@ -464,7 +469,8 @@ router = Router(
             "input's."
         ),
         request=JacobianRequest,
-        response=responses.JacobianResponse,
+        response_model=responses.JacobianResponse,
+        responses=refusals(404),
         examples=("jacobian-elementwise",),
     ),
     Operation(
@@ -476,7 +482,8 @@ router = Router(
             "`/v1/hvp` is much cheaper."
         ),
         request=HessianRequest,
-        response=responses.HessianResponse,
+        response_model=responses.HessianResponse,
+        responses=refusals(404),
         examples=("hessian-product",),
     ),
     Operation(
@@ -487,7 +494,8 @@ router = Router(
             "The Hessian of a scalar output times a vector, without the Hessian being formed."
         ),
         request=HvpRequest,
-        response=responses.HvpResponse,
+        response_model=responses.HvpResponse,
+        responses=refusals(404),
         examples=("hvp-product",),
     ),
     Operation(
@@ -500,7 +508,8 @@ router = Router(
             "judges without any tolerance."
         ),
         request=CheckRequest,
-        response=responses.CheckResponse,
+        response_model=responses.CheckResponse,
+        responses=refusals(404),
         examples=("check-compound",),
     ),
     Operation(
@@ -512,7 +521,8 @@ router = Router(
             "scalar."
         ),
         request=AnalyzeRequest,
-        response=responses.AnalyzeResponse,
+        response_model=responses.AnalyzeResponse,
+        responses=refusals(404),
         examples=("analyze-matmul",),
     ),
     Operation(
@@ -524,7 +534,8 @@ router = Router(
             "derivatives, or here again for the next order."
         ),
         request=GradientGraphRequest,
-        response=responses.GradientGraphResponse,
+        response_model=responses.GradientGraphResponse,
+        responses=refusals(404),
         examples=("gradient-graph-compound",),
     ),
     access="compute",

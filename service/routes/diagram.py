@@ -11,6 +11,7 @@ from service.diagrams.summary import summarised
 from service.diagrams.svg import draw
 from service.engine.control import Control
 from service.engine.program import abstract_program, program_for
+from service.errors import responses
 from service.http.operation import Operation
 from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
@@ -24,6 +25,7 @@ MEDIA = {
     "mermaid": "text/vnd.mermaid",
     "node-link": "application/json",
 }
+_PICTURES = {kind: {"schema": {"type": "string"}} for kind in MEDIA.values() if "json" not in kind}
 _DRAWN_NANOSECONDS = 400_000
 _READ_NANOSECONDS = 40_000
 _NODE_BYTES = 2_000
@@ -85,7 +87,8 @@ router = Router(
         ),
         media=tuple(MEDIA.values()),
         request=DiagramRequest,
-        response=NodeLinkResponse,
+        response_model=NodeLinkResponse,
+        responses={**responses(404), 200: {"content": _PICTURES}},
         examples=("diagram-product",),
     ),
     access="compute",

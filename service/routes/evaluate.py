@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from fastapi import Response
+from pydantic import BaseModel, Field
 
 from service import __version__
 from service.engine.control import Control
@@ -17,7 +18,7 @@ from service.grading.submission import read_submission
 from service.http.operation import Operation
 from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
-from service.routes._describe import own_refusals
+from service.routes._describe import own_refusals, request_body
 from service.routes._grading import find_truth, graded
 from service.wire.answers import encode
 from service.wire.context import Context, WouldBlock
@@ -183,20 +184,39 @@ def _invalid(detail: str, pointer: str) -> GraphError:
     return GraphError([Fault("invalid_request", detail, pointer=pointer)])
 
 
-_REFUSALS = own_refusals(
-    {
-        "type": "object",
-        "description": "A refusal as the µEd API has it.",
-        "required": ["title", "message", "code"],
-        "properties": {
-            "title": {"type": "string"},
-            "message": {"type": "string"},
-            "code": {"type": "string"},
-            "trace": {"type": "string"},
-            "details": {"type": "object"},
-        },
-    }
-)
+class EvaluateRequest(BaseModel):
+    """A submission, and the task that it answers."""
+
+    submission: dict[str, Any] = Field(description="`type`, `format` and `content`.")
+    task: dict[str, Any] | None = Field(None, description="With a `taskId`.")
+    configuration: dict[str, Any] | None = Field(None, description="With `params`.")
+    criteria: list[dict[str, Any]] | None = None
+    preSubmissionFeedback: dict[str, Any] | None = None
+
+
+_EXAMPLE = {
+    "submission": {
+        "type": "OTHER",
+        "format": "json",
+        "content": {"gradients": {"x": -4, "y": -4, "z": 3}},
+    },
+    "configuration": {
+        "params": {
+            "graph": {"expression": "(x + y) * z"},
+            "inputs": {"x": -2, "y": 5, "z": -4},
+        }
+    },
+}
+
+
+class EvaluateRefusal(BaseModel):
+    """A refusal as the µEd API has it."""
+
+    title: str
+    message: str
+    code: str
+    trace: str = ""
+    details: dict[str, Any] = {}
 
 
 router = Router(
@@ -210,31 +230,8 @@ router = Router(
             " the service holds. The submission's content is that of /v1/grade."
         ),
         refuse=_refuse,
-        tags=["grading"],
-        responses=_REFUSALS,
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/json": {
-                        "schema": {"type": "object", "required": ["submission"]},
-                        "example": {
-                            "submission": {
-                                "type": "OTHER",
-                                "format": "json",
-                                "content": {"gradients": {"x": -4, "y": -4, "z": 3}},
-                            },
-                            "configuration": {
-                                "params": {
-                                    "graph": {"expression": "(x + y) * z"},
-                                    "inputs": {"x": -2, "y": 5, "z": -4},
-                                }
-                            },
-                        },
-                    }
-                },
-            }
-        },
+        responses=own_refusals(EvaluateRefusal),
+        openapi_extra={"requestBody": request_body(EvaluateRequest, example=_EXAMPLE)},
     ),
     access="grade",
     offers=None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.engine.control import Control
 from service.engine.errors import LimitExceeded
 from service.engine.program import program_for
+from service.errors import responses
 from service.explain.explanation import explain
 from service.http.operation import Operation
 from service.http.prepared import Cost, PreparedRequest
@@ -57,7 +58,8 @@ router = Router(
             "runs as it stands, and the formulas in LaTeX."
         ),
         request=ExplainRequest,
-        response=ExplainResponse,
+        response_model=ExplainResponse,
+        responses=responses(404),
         examples=("explain-patterns", "explain-matmul"),
     ),
     access="compute",

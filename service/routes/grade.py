@@ -19,7 +19,7 @@ from service.http.execution import Execution
 from service.http.operation import Handler, Operation
 from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
-from service.routes._describe import query_parameter
+from service.routes._describe import query_parameter, request_body
 from service.routes._grading import (
     DEFAULT_PROBLEM,
     check_members,
@@ -38,7 +38,6 @@ from service.wire.grading import (
     GradeResponse,
     parse_grading,
     parse_submission,
-    request_schema,
 )
 
 NDJSON = "application/x-ndjson"
@@ -107,21 +106,12 @@ _PROBLEM_TEXT = "The problem's name, for formats that have one (autolab)."
 
 
 def _body(model: type[GradeRequest] | type[BatchRequest], member: str, value: Any) -> Any:
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": request_schema(model),
-                    "example": {
-                        "graph": {"expression": "q = x + y\nf = q * z"},
-                        "inputs": {"x": -2, "y": 5, "z": -4},
-                        member: value,
-                    },
-                }
-            },
-        }
+    example = {
+        "graph": {"expression": "q = x + y\nf = q * z"},
+        "inputs": {"x": -2, "y": 5, "z": -4},
+        member: value,
     }
+    return {"requestBody": request_body(model, example=example)}
 
 
 _SUBMISSION = {"id": "ada", "gradients": {"q": -4, "x": 3, "y": -4, "z": 3}}
@@ -146,7 +136,6 @@ router = Router(
         refuse=Grading().refuse,
         handler_for=_grading_for,
         name="grade_one",
-        tags=["grading"],
         response_model=GradeResponse,
         responses=responses(404, 503, 504),
         openapi_extra={

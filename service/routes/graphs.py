@@ -18,6 +18,7 @@ from service.errors import responses
 from service.http.execution import Execution
 from service.http.routing import Router
 from service.routes._access import may
+from service.routes._describe import request_body
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged
 from service.store import GraphEntry as Entry
 from service.store import Store
@@ -25,8 +26,8 @@ from service.store.canonical import NotCanonical
 from service.store.model import NAME_PATTERN, is_name
 from service.wire.context import Context
 from service.wire.errors import GraphNotFound
+from service.wire.models import request_model
 from service.wire.registering import (
-    REGISTER_SCHEMA,
     GraphEntry,
     GraphPage,
     RegisteredGraph,
@@ -52,15 +53,10 @@ async def lifespan(api: FastAPI) -> AsyncIterator[None]:
     response_model=GraphEntry,
     responses=responses(404, 503, 507),
     openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": REGISTER_SCHEMA,
-                    "example": {"graph": {"expression": "(x + y) * z"}, "name": "circuit"},
-                }
-            },
-        }
+        "requestBody": request_body(
+            request_model(RegisterRequest),
+            example={"graph": {"expression": "(x + y) * z"}, "name": "circuit"},
+        )
     },
 )
 async def register(request: Request) -> Response:

@@ -14,42 +14,30 @@ from service.engine.errors import fault
 from service.errors import responses
 from service.http.execution import Execution
 from service.http.routing import Router
+from service.routes._describe import request_body
 from service.routes._pages import Cursor, Limit, bad_cursor, store_of, tagged
 from service.store import Store, canonical_json, content_id
 from service.store.canonical import NotCanonical
 from service.store.model import is_id, is_name
 from service.wire.context import Context
 from service.wire.explain import explain_graph
+from service.wire.grading import HeldTask
 from service.wire.graphs import Unreadable, find_graph
 from service.wire.json_text import strict_json
 from service.wire.registering import TaskEntry, TaskPage
 
 router = Router(access="tasks", prefix="/v1/tasks", tags=["grading"])
 
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["graph"],
-                    "properties": {
-                        "id": {"type": "string", "description": "The id of the task."},
-                        "graph": {"anyOf": [{"type": "object"}, {"type": "string"}]},
-                    },
-                    "description": "What /v1/grade takes beside the submission: graph, inputs, "
-                    "rubric, tolerance, reveal, seed.",
-                },
-                "example": {
-                    "id": "circuit",
-                    "graph": {"expression": "(x + y) * z"},
-                    "inputs": {"x": -2, "y": 5, "z": -4},
-                    "reveal": "verdict",
-                },
-            }
+_BODY = {
+    "requestBody": request_body(
+        HeldTask,
+        example={
+            "id": "circuit",
+            "graph": {"expression": "(x + y) * z"},
+            "inputs": {"x": -2, "y": 5, "z": -4},
+            "reveal": "verdict",
         },
-    }
+    )
 }
 
 

@@ -194,7 +194,6 @@ def _operation(
         media=None,
         handler_for=handler_for,
         name=name,
-        tags=["Tesseract"],
         responses=responses(404, 422, 503),
         openapi_extra={
             "parameters": [_GRAPH],

@@ -27,6 +27,7 @@ from service.errors import problem, responses
 from service.http.operation import Operation
 from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
+from service.routes._describe import own_refusals
 from service.routes._pages import store_of
 from service.store import Store
 from service.wire import umbridge_documents as documents
@@ -215,8 +216,8 @@ def _operation(
         description="UM-Bridge 1.0; errors are in that protocol's form.",
         refuse=_refuse,
         request=request,
-        response=response,
-        refusal=documents.UmbridgeRefusal,
+        response_model=response,
+        responses=own_refusals(documents.UmbridgeRefusal),
         name=path.strip("/").replace("/", "-"),
     )
 

@@ -119,6 +119,12 @@ class _Request(TaskModel):
     )
 
 
+class HeldTask(TaskModel):
+    """A task to be held."""
+
+    id: str | None = Field(None, description="The id under which it is held.")
+
+
 class GradeRequest(_Request):
     """One submission."""
 
@@ -188,24 +194,6 @@ class GradeResponse(BaseModel):
         True, description="False when the diagnosis was given up for its cost."
     )
     notes: list[str] = []
-
-
-def request_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON schema with its definitions in their places."""
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-
-    def inlined(value: Any) -> Any:
-        if isinstance(value, dict):
-            reference = value.get("$ref")
-            if isinstance(reference, str):
-                value = {**definitions[reference.rpartition("/")[2]], **value}
-                del value["$ref"]
-            return {key: inlined(member) for key, member in value.items()}
-        return [inlined(member) for member in value] if isinstance(value, list) else value
-
-    found: dict[str, Any] = inlined(schema)
-    return found
 
 
 _TASK_MEMBERS = frozenset(TaskModel.model_fields)

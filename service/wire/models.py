@@ -8,86 +8,55 @@ document, and to explain why a body was refused.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
 from functools import cache, reduce
 from operator import or_
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    create_model,
+)
+from typing_extensions import TypeAliasType
 
 from service.engine.operators import REGISTRY
 from service.engine.registry import Attribute, Operator
 from service.wire.nodes import written_attributes, written_operators
-from service.wire.tensors import DTYPES, Dtype, TensorJson
+from service.wire.tensors import Dtype, TensorJson
 
 REFERENCE = "#/components/schemas/"
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
-_COMPONENT = "x-component"
-Tensor = Annotated[Any, WithJsonSchema({_COMPONENT: "Tensor"})]
-"""Any tensor; `service.wire.tensors` reads it."""
+Size = Annotated[int, Field(ge=0)]
 
-_SENTENCE = "The three strings stand for the floating-point numbers that JSON lacks."
-TENSOR_SCHEMAS: dict[str, Any] = {
-    "Tensor": {
-        "title": "Tensor",
-        "description": f"A number, a truth value, a rectangular nested list of them, or an array "
-        f"object. {_SENTENCE}",
-        "anyOf": [
-            {"type": "number"},
-            {"type": "boolean"},
-            {"$ref": f"{REFERENCE}NonFinite"},
-            {"type": "array", "items": {"$ref": f"{REFERENCE}TensorElement"}},
-            {"$ref": f"{REFERENCE}ArrayObject"},
-        ],
-        "examples": [-2, [[1, 2], [3, 4]], "NaN"],
-    },
-    "TensorElement": {
-        "title": "TensorElement",
-        "anyOf": [
-            {"type": "number"},
-            {"type": "boolean"},
-            {"$ref": f"{REFERENCE}NonFinite"},
-            {"type": "array", "items": {"$ref": f"{REFERENCE}TensorElement"}},
-        ],
-    },
-    "NonFinite": {
-        "title": "NonFinite",
-        "type": "string",
-        "enum": ["NaN", "Infinity", "-Infinity"],
-        "description": _SENTENCE,
-    },
-    "ArrayObject": {
-        "title": "ArrayObject",
-        "type": "object",
-        "description": "A tensor whose elements are bytes: C order, little endian.",
-        "required": ["shape", "dtype", "data"],
-        "additionalProperties": False,
-        "properties": {
-            "object_type": {"const": "array"},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "dtype": {"type": "string", "enum": list(DTYPES)},
-            "data": {
-                "type": "object",
-                "required": ["encoding", "buffer"],
-                "additionalProperties": False,
-                "properties": {
-                    "encoding": {"const": "base64"},
-                    "buffer": {"type": "string", "contentEncoding": "base64"},
-                },
-            },
-        },
-        "examples": [
-            {
-                "object_type": "array",
-                "shape": [2],
-                "dtype": "float64",
-                "data": {"encoding": "base64", "buffer": "AAAAAAAA8D8AAAAAAAAAQA=="},
-            }
-        ],
-    },
+
+_ARRAY_OBJECT = {
+    "object_type": "array",
+    "shape": [2],
+    "dtype": "float64",
+    "data": {"encoding": "base64", "buffer": "AAAAAAAA8D8AAAAAAAAAQA=="},
 }
-"""Components that are written by hand: what a tensor looks like."""
+Tensor = TypeAliasType(
+    "Tensor",
+    Annotated[
+        Any,
+        Field(
+            description="A number, a truth value, a rectangular nested list of them, or an array "
+            'object; "NaN", "Infinity" and "-Infinity" stand for the numbers that JSON lacks.',
+            examples=[-2, [[1, 2], [3, "NaN"]], _ARRAY_OBJECT],
+        ),
+    ],
+)
+"""Any tensor; `service.wire.tensors` reads it.
+
+It is any value in the document: a list of lists of any depth has no form without recursion,
+which generators of clients don't take, and they lose the lists of a union.
+"""
 
 
 def _camel(name: str) -> str:
@@ -138,9 +107,7 @@ def _operator_model(operator: Operator) -> type[NodeBase]:
 
 
 class _LeafNode(NodeBase):
-    shape: list[Annotated[int, Field(ge=0)]] | None = Field(
-        None, description="The shape that the value must have."
-    )
+    shape: list[Size] | None = Field(None, description="The shape that the value must have.")
     dtype: Dtype | None = Field(
         None, description="The value's dtype; the request's floating dtype where left out."
     )
@@ -171,12 +138,82 @@ def node_model(name: str) -> type[NodeBase] | None:
     return _operator_model(REGISTRY[name])
 
 
-@cache
-def node_type() -> Any:
-    """Any node: a union discriminated on `op`."""
-    models = [InputNode, ConstantNode, *map(_operator_model, written_operators())]
-    return Annotated[reduce(or_, models), Field(discriminator="op")]
+NodeInput = TypeAliasType(
+    "NodeInput",
+    Annotated[
+        str | float | bool,
+        Field(description="A node's id (`node.1` for a further output), or a literal number."),
+    ],
+)
 
+
+def _node() -> type[BaseModel]:
+    """Any node: one model, with every operator's attributes side by side."""
+    users: dict[str, list[tuple[str, Attribute]]] = {}
+    names = ["input", "constant"]
+    for operator in written_operators():
+        names += [operator.name, *operator.aliases]
+        for name, attribute in written_attributes(operator).items():
+            users.setdefault(name, []).append((operator.name, attribute))
+    fields: dict[str, Any] = {
+        "id": (str, Field(min_length=1, description="The node's name, unique in the graph.")),
+        "op": (
+            Literal[tuple(names)],
+            Field(
+                description="`input` is a leaf with a gradient, `constant` one without. "
+                "`/v1/operators` describes all others."
+            ),
+        ),
+        "inputs": (list[NodeInput], Field([], description="In order; a leaf has none.")),
+    }
+    leaf = {name: field for name, field in InputNode.model_fields.items() if name not in fields}
+    for name in sorted({*leaf, *users}):
+        kinds, lines = [], []
+        if name in leaf:
+            kinds.append(list[int] | None if name == "shape" else leaf[name].annotation)
+            lines.append(f"`input`, `constant`: {leaf[name].description}")
+        kinds += [attribute.annotation for _, attribute in users.get(name, ())]
+        lines += _attribute_lines(users.get(name, ()))
+        kind = Tensor if name == "value" else _any_of(kinds)
+        fields[name] = (kind, Field(None, description="\n\n".join(lines)))
+    return create_model("Node", __config__=STRICT, __doc__="A leaf, or a gate.", **fields)
+
+
+def _any_of(annotations: Iterable[Any]) -> Any:
+    """The union of the types, with one Literal for all strings that stand for themselves."""
+    types: dict[Any, None] = {}
+    words: dict[str, None] = {}
+    for annotation in annotations:
+        union = get_origin(annotation) in (Union, UnionType)
+        for kind in get_args(annotation) if union else (annotation,):
+            if get_origin(kind) is Literal:
+                words.update(dict.fromkeys(get_args(kind)))
+            else:
+                types[kind] = None
+    return reduce(or_, [*types, *([Literal[tuple(words)]] if words else [])])
+
+
+def _attribute_lines(users: Iterable[tuple[str, Attribute]]) -> Iterator[str]:
+    """What an attribute means, with the operators that it means this for."""
+    meanings: dict[str, list[str]] = {}
+    for operator, attribute in users:
+        needed = "required"
+        if not attribute.required:
+            needed = (
+                "optional"
+                if attribute.default is None
+                else f"default {json.dumps(attribute.default)}"
+            )
+        floor = "" if attribute.minimum is None else f", at least {attribute.minimum:g}"
+        meanings.setdefault(f"{attribute.doc} ({needed}{floor})", []).append(f"`{operator}`")
+    for meaning, operators in meanings.items():
+        yield f"{', '.join(operators)}: {meaning}"
+
+
+if TYPE_CHECKING:
+    Node = BaseModel
+else:
+    Node = _node()
 
 OutputNames = Annotated[
     str | list[str] | None,
@@ -209,37 +246,35 @@ class GraphMembers(BaseModel):
     output: OutputNames = None
 
 
-@cache
-def graph_models() -> tuple[type[BaseModel], type[BaseModel]]:
-    """The two written forms of a graph: nodes, and source text."""
-    nodes = create_model(
-        "NodesGraph",
-        __config__=ConfigDict(**STRICT, json_schema_extra={"examples": [_CIRCUIT]}),
-        __doc__="A graph as nodes in any order.",
-        nodes=(list[node_type()], Field(min_length=1)),  # type: ignore[arg-type,misc]
-        output=(OutputNames, None),
-    )
-    text = create_model(
-        "ExpressionGraph",
-        __config__=STRICT,
-        __doc__="A graph as source text: assignments in Python's syntax, the last one its output. "
-        "It is parsed, never executed.",
-        expression=(str, Field(examples=["(x + y) * z", "q = x + y\nf = q * z"])),
-        output=(OutputNames, None),
-    )
-    return nodes, text
+class NodesGraph(BaseModel):
+    """A graph as nodes in any order."""
+
+    model_config = ConfigDict(**STRICT, json_schema_extra={"examples": [_CIRCUIT]})
+
+    nodes: list[Node] = Field(min_length=1)
+    output: OutputNames = None
 
 
-GraphId = Annotated[
-    str, Field(description="The id (`sha256:…`) or the name of a registered graph.")
-]
+class ExpressionGraph(BaseModel):
+    """A graph as source text: assignments in Python's syntax, the last one its output.
+
+    It is parsed, never executed.
+    """
+
+    model_config = STRICT
+
+    expression: str = Field(examples=["(x + y) * z", "q = x + y\nf = q * z"])
+    output: OutputNames = None
 
 
-@cache
-def graph_type() -> Any:
-    """A graph wherever one is taken: written out, or registered."""
-    nodes, text = graph_models()
-    return nodes | text | GraphId
+Graph = TypeAliasType(
+    "Graph",
+    Annotated[
+        NodesGraph | ExpressionGraph | str,
+        Field(description="Nodes, source text, or the id or name of a registered graph."),
+    ],
+)
+"""A graph wherever one is taken: written out, or registered."""
 
 
 def _documented(annotation: Any, graph: Any) -> Any:
@@ -282,7 +317,7 @@ def _model_of(kind: type[msgspec.Struct], graph: Any) -> type[BaseModel]:
 @cache
 def request_model(kind: type[msgspec.Struct]) -> type[BaseModel]:
     """The model that documents a request struct."""
-    return _model_of(kind, graph_type())
+    return _model_of(kind, Graph)
 
 
 @cache
@@ -294,17 +329,3 @@ def envelope_model(kind: type[msgspec.Struct]) -> type[BaseModel]:
 def written_attribute(operator: str, name: str) -> Attribute | None:
     """The attribute of this name of an operator."""
     return written_attributes(REGISTRY[operator]).get(name)
-
-
-def with_components(schema: Any) -> Any:
-    """A JSON schema with references to the hand-written components where they belong.
-
-    Pydantic takes no reference to what it has not made itself, so they are marked until then.
-    """
-    if isinstance(schema, dict):
-        made = {key: with_components(value) for key, value in schema.items()}
-        name = made.pop(_COMPONENT, None)
-        return made if name is None else {"$ref": REFERENCE + name, **made}
-    if isinstance(schema, list):
-        return [with_components(item) for item in schema]
-    return schema

@@ -23,29 +23,9 @@ class RegisterRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     graph: GraphField
     name: Annotated[
-        str | None, Meta(description="A name that points at the graph from now on.")
+        str | None,
+        Meta(description=f"A name that points at the graph from now on: `{NAME_PATTERN}`."),
     ] = None
-
-
-REGISTER_SCHEMA: dict[str, Any] = {
-    "title": "RegisterRequest",
-    "type": "object",
-    "required": ["graph"],
-    "additionalProperties": False,
-    "properties": {
-        "graph": {
-            "anyOf": [{"type": "object"}, {"type": "string"}],
-            "description": "The graph, as for /v1/gradient; or the id or name of a registered "
-            "one, to give it a name.",
-        },
-        "name": {
-            "type": ["string", "null"],
-            "pattern": NAME_PATTERN,
-            "description": "A name that points at the graph from now on.",
-        },
-    },
-}
-"""The JSON schema of `RegisterRequest`."""
 
 
 class GraphEntry(BaseModel):

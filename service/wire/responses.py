@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.wire.models import Tensor
+from service.wire.models import NodesGraph, Tensor
 
 Tensors = dict[str, Tensor]
 
@@ -156,9 +156,7 @@ class AnalyzeResponse(_Answer):
 class GradientGraphResponse(_Answer):
     """The graph that computes the derivatives."""
 
-    graph: dict[str, object] = Field(
-        description="Nodes and output, in the form in which graphs are sent."
-    )
+    graph: NodesGraph = Field(description="In the form in which graphs are sent.")
     gradients: dict[str, str] = Field(
         description="By input (by inputs joined with a space for higher orders) the node that "
         "holds the derivative."
