@@ -23,6 +23,7 @@ from service.http.asgi import ASGI, Message, Receive, Scope, Send
 from service.http.body import Bodies
 from service.http.compression import SMALLEST, not_packing, packing, takes_gzip
 from service.http.execution import Execution
+from service.http.head import check_head, joined
 from service.http.headers import CLOSE, NOSNIFF, Cors, Header, secured
 from service.http.logs import AccessLog
 from service.http.media import JSON, check_accept, check_content
@@ -97,6 +98,9 @@ class Pipeline:
         send = Writing(context, self.writing, self.pools, send, content=method != "HEAD")
         self.running += 1
         try:
+            if len(headers) != len(scope["headers"]):
+                context.headers = joined(scope["headers"])
+            check_head(context.headers, scope.get("http_version", ""))
             if "\n" in path:
                 # A route's pattern ends before a newline: it would be found past its policy.
                 raise Refusal("not_found", "nothing is found at this path")

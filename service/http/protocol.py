@@ -23,6 +23,8 @@ from service.errors import MEDIA_TYPE, problem
 from service.http.request_context import ABORT
 from service.settings import Settings, get_settings
 
+NOT_HTTP = Refusal("bad_request", "this is not HTTP/1.1")
+TOO_LARGE = Refusal("header_too_large", "the request's head has too many bytes")
 SWEEP_SECONDS = 0.5
 LINGER_SECONDS = 0.5
 """How long an idle connection stays readable after the door was closed."""
@@ -46,6 +48,9 @@ class PatientProtocol(HttpToolsProtocol):
         self._receiving = False
         self._draining_since: float | None = None
         self._closing_since: float | None = None
+        self._packet = 0
+        self._fault = NOT_HTTP
+        self._refusal: Refusal | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(cast(asyncio.Transport, JoiningTransport(transport)))
@@ -53,16 +58,19 @@ class PatientProtocol(HttpToolsProtocol):
         Sweeper.of(self.server_state, self.loop, self._settings)
         if len(self.connections) > self._settings.max_connections:
             retry = (("retry-after", str(self._settings.retry_after_seconds)),)
-            self._refuse(Refusal("overloaded", "too many connections", headers=retry))
+            self._answer(Refusal("overloaded", "too many connections", headers=retry))
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         self.transport.flush()  # type: ignore[attr-defined]
+        last = not self.pipeline
         super().on_response_complete()
+        if last and self._refusal is not None:
+            self._answer(self._refusal)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_since = self.loop.time()
-        self._receiving = True
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -70,8 +78,13 @@ class PatientProtocol(HttpToolsProtocol):
         self._draining_since = None
 
     def on_headers_complete(self) -> None:
+        most = self._settings.max_header_bytes
+        if self._head_bytes + self._packet > most and self._bytes_of_head() > most:
+            self._fault = TOO_LARGE
+            raise TOO_LARGE
         self._head_since = None
         self._head_bytes = 0
+        self._receiving = True
         super().on_headers_complete()
         self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
         if self._closing and self.cycle is not None:
@@ -80,11 +93,14 @@ class PatientProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if b"pgrade" in data and (self._head_since is not None or self._idle):
             data = _without_upgrade(data)
+        if self._refusal is not None:
+            return  # Dropped, so that its sender reads the refusal.
+        self._packet = len(data)
         super().data_received(data)
         if self._head_since is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self._settings.max_header_bytes:
-                self._refuse(Refusal("header_too_large", "the request's head has too many bytes"))
+                self._refuse(TOO_LARGE)
         elif self._receiving:
             if self._idle and self._draining_since is None:
                 # The rest of a body whose request was refused is read and dropped.
@@ -94,7 +110,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._head_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(Refusal("bad_request", "this is not HTTP/1.1"))
+        self._refuse(self._fault)
 
     def shutdown(self) -> None:
         """Close when idle, but not on a request whose first bytes are on their way."""
@@ -126,31 +142,57 @@ class PatientProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _bytes_of_head(self) -> int:
+        """What came with it in one packet is not counted."""
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
     @property
     def _idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        cycle = self.cycle
+        return cycle is None or cycle.response_complete or cycle.disconnected
 
     def _close_if_idle(self) -> None:
         if self._idle and not self._head_bytes and not self.transport.is_closing():
             self.transport.close()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer without the application, and close."""
+        """Refuse what the application is not asked for, after the answers to what came before."""
+        if self._refusal is not None:
+            return
+        self._refusal = refusal
+        self._head_since = None
+        self._head_bytes = 0
+        if self._receiving and self.pipeline:
+            self.pipeline.popleft()  # Its body is not HTTP, and its turn had not come.
+        elif self._receiving and self.cycle.response_started:
+            self.transport.close()
+        elif self._receiving:
+            self.cycle.scope.pop(ABORT, None)  # type: ignore[misc]
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._answer(refusal)
+        elif self._idle:
+            self._answer(refusal)
+
+    def _answer(self, refusal: Refusal) -> None:
+        """Answer without the application, and close when the client has."""
         if self.transport.is_closing():
             return
-        self._head_since = None
-        if self._idle:
-            found = problem(refusal)
-            body = found.body(base=self._settings.public_url)
-            head = [
-                f"HTTP/1.1 {found.status} {HTTPStatus(found.status).phrase}",
-                f"content-type: {MEDIA_TYPE}",
-                f"content-length: {len(body)}",
-                "connection: close",
-                *(f"{name}: {value}" for name, value in found.headers),
-            ]
-            self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
-        self.transport.close()
+        document = problem(refusal)
+        body = document.body(base=self._settings.public_url)
+        head = [
+            f"HTTP/1.1 {document.status} {HTTPStatus(document.status).phrase}",
+            f"content-type: {MEDIA_TYPE}",
+            f"content-length: {len(body)}",
+            "connection: close",
+            *(f"{name}: {value}" for name, value in document.headers),
+        ]
+        self._unset_keepalive_if_required()
+        self.transport.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        self.transport.flush()  # type: ignore[attr-defined]
+        self.transport.write_eof()
+        # A connection that is closed with unread bytes is reset, and the refusal with it.
+        self._draining_since = self.loop.time()
 
     def _unsupported_upgrade_warning(self) -> None:
         """An upgrade that isn't offered is answered as if it had not been asked for."""

@@ -1,7 +1,6 @@
 import asyncio
 import json
 import re
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Any
@@ -124,9 +123,7 @@ def test_a_deadline_answers_504_and_stops_the_work() -> None:
     app = app_of(work, deadline_seconds=0.1)
 
     async def scenario(client: httpx.AsyncClient) -> None:
-        started = time.monotonic()
         answer = await client.post("/v1/fake", json={"flops": 10**6, "sleep": 5})
-        assert time.monotonic() - started < 1
         assert answer.json()["code"] == "deadline_exceeded"
         for _ in range(100):
             if app.pools.light.running == 0:
@@ -198,12 +195,11 @@ def test_overload_is_refused_at_once_while_light_work_goes_on() -> None:
     app = app_of(work, heavy_threads=1, heavy_queue=1, light_flops=1000, inline_flops=1)
 
     async def scenario(client: httpx.AsyncClient) -> None:
-        heavy = {"flops": 10**6, "sleep": 0.3}
+        heavy = {"flops": 10**6, "sleep": 0.5}
         answers = asyncio.gather(*(client.post("/v1/fake", json=heavy) for _ in range(6)))
         await asyncio.sleep(0.05)
-        started = time.monotonic()
         assert (await client.post("/v1/fake", json={"flops": 500})).status_code == 200
-        assert time.monotonic() - started < 0.2
+        assert not answers.done()
         statuses = sorted(answer.status_code for answer in await answers)
         assert statuses == [200, 200, 503, 503, 503, 503]
         refused = next(answer for answer in await answers if answer.status_code == 503)
