@@ -219,7 +219,7 @@ def foreign(at: ast.expr, assigned: Container[str]) -> tuple[str, str] | None:
             "an answer depends on its request alone: give the numbers as an input",
         )
     library = _LIBRARIES.get(at.id)
-    if library is None:
+    if library is None or (len(at.id) == 1 and hasattr(np.ndarray, parts[0])):  # K.T of a matrix K
         return None
     name = parts[0][:64]
     spelled = f"{at.id}.{'.'.join(parts[::-1])}"[:64]

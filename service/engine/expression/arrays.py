@@ -413,11 +413,6 @@ def _copy(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
     return reader.emit("identity", [value], None, at) if isinstance(value, Node) else value
 
 
-def _item(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
-    value = taken(reader, at, "a", args, keywords).get("a")
-    return reader.emit("reshape", [value], {"shape": []}, at)
-
-
 _NUMPY_ONLY: dict[str, Callable[..., Value]] = {
     "float64": as_dtype("float64"),
     "float32": as_dtype("float32"),
@@ -471,6 +466,5 @@ BARE: dict[str, Callable[..., Value]] = {
 METHODS: dict[str, Callable[..., Value]] = {
     "astype": _as_type,
     "copy": _copy,
-    "item": _item,
 }
 """Methods of arrays."""

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 _LINES = """
 all a, axis=None, out=None, keepdims=False: np.sum(a == 0, axis, keepdims=keepdims) == 0
 any a, axis=None, out=None, keepdims=False: np.sum(a != 0, axis, keepdims=keepdims) > 0
+append arr, values, axis=None: np.concatenate([np.ravel(arr), np.ravel(values)]) \
+    if axis is None else np.concatenate([arr, values], axis)
 around a, decimals=0, out=None: np.round(a, decimals)
 ascontiguousarray a, dtype=None: np.atleast_1d(np.array(a, dtype))
+average a, axis=None, weights=None: np.mean(a, axis) if weights is None \
+    else np.sum(a * weights, axis) / np.sum(weights, axis) if np.ndim(a) == np.ndim(weights) \
+    else np.tensordot(a, weights, ([axis], [0])) / np.sum(weights)
 atleast_1d a: a if np.ndim(a) >= 1 else np.reshape(a, 1)
 atleast_2d a: a if np.ndim(a) >= 2 else np.reshape(a, (1, -1))
 atleast_3d a: a if np.ndim(a) >= 3 else a[:, :, None] if np.ndim(a) == 2 \
@@ -32,6 +37,7 @@ flatten a, order="C": op.reshape(op.reverse_axes(a) if order == "F" else a, -1)
 fliplr m: m[:, ::-1]
 flipud m: m[::-1]
 identity n, dtype=None: np.eye(n, dtype=dtype)
+item a, index=None: np.reshape(a, ()) if index is None else np.ravel(a)[index]
 linalg.cholesky a, *, upper=False: \
     op.cholesky(op.triu(a) + op.triu(a, 1).mT if upper else op.tril(a) + op.tril(a, -1).mT) \
     if not upper else op.cholesky(op.triu(a) + op.triu(a, 1).mT).mT

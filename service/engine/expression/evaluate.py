@@ -450,6 +450,10 @@ def _conditional(reader: Reader, at: ast.IfExp) -> Value:
     test = value(reader, at.test)
     if is_number(test):
         return value(reader, at.body if test else at.orelse)
+    if test is UNKNOWN:
+        for branch in (at.body, at.orelse):
+            reader.tentatively(lambda branch=branch: value(reader, branch))  # type: ignore[misc]
+        return UNKNOWN
     first, second = each(reader, [at.body, at.orelse])
     if isinstance(test, Node) and not reader.tape.is_truth(test):
         test = reader.emit("not_equal", (test, 0.0), None, at)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from service.engine.expression.values import (
     is_number,
     plain_numbers,
 )
-from service.engine.numpy_compat import MODULES
+from service.engine.numpy_compat import MODULES, dotted_name
 from service.engine.operators import REGISTRY
 from service.engine.registry import Operator, TensorSpec
 
@@ -174,6 +175,13 @@ class Reader:
                 raise self.fault(at, "syntax", "the rows of a list differ in length")
             raise self.fault(at, "syntax", "an empty list is no tensor")
         return self.emit("stack", parts, {}, at)
+
+    def tentatively(self, read: Callable[[], Any]) -> None:
+        """Read what may never be reached, for the names in it: its faults don't count."""
+        known = len(self.faults)
+        with contextlib.suppress(Unreadable):
+            read()
+        del self.faults[known:]
 
     def need_value(self, value: Value) -> Value:
         """A value for the graph to be built by: that of a node is fixed where it is known."""
@@ -514,8 +522,8 @@ class Reader:
     def _if(self, at: ast.If) -> None:
         test = evaluate.value(self, at.test)
         if test is UNKNOWN:
-            self.block(at.body)
-            self.block(at.orelse)
+            for branch in (at.body, at.orelse):
+                self.tentatively(lambda branch=branch: self.block(branch))  # type: ignore[misc]
             return
         if not is_number(test):
             raise self.fault(at, "syntax", "an if statement whose condition is a node", HINTS["If"])
@@ -663,6 +671,7 @@ def _call_for_its_effect(at: ast.expr) -> bool:
         isinstance(at, ast.Call)
         and isinstance(at.func, ast.Attribute)
         and at.func.attr in ("append", "extend", "insert")
+        and dotted_name(at.func) is None
     )
 
 

@@ -158,6 +158,8 @@ ARRAYS = frozenset(
         "p",
         "z",
         "object",
+        "values",
+        "weights",
         "mean",
         "where",
     ]

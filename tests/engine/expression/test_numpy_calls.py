@@ -22,7 +22,7 @@ EACH = 30
 NEVER_ONE_VALUE = {"einsum", "empty", "empty_like"}
 """Not drawn: equations have a test of their own, and what is empty has no value."""
 MORE_THAN_NUMPY = {
-    "argmax argmin concat concatenate cumprod cumsum repeat stack": "axis=(0,)",
+    "append argmax argmin concat concatenate cumprod cumsum repeat stack": "axis=(0,)",
     "take take_along_axis": "axis=(0,)",
     "array astype": "of plain numbers",
     "clip": "one bound alone",
