@@ -48,4 +48,10 @@ class Code:
             return 0
         if step.operator.flops is not None:
             return step.operator.flops(*self.specs_of(step.inputs), **step.attrs)
-        return sum(spec.size for spec in step.specs) if step.specs else step.spec.size
+        size = sum(spec.size for spec in step.specs) if step.specs else step.spec.size
+        return size * max(1, len(step.inputs) - 1) if step.operator.variadic else size
+
+    @property
+    def elements(self) -> int:
+        """Elements of all results together."""
+        return sum(spec.size for step in self.steps for spec in step.specs or (step.spec,))

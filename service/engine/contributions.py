@@ -214,11 +214,7 @@ def gate_terms(
     several = op.outputs > 1 or len(outputs) > 1
     g, y = (tuple(upstream), tuple(outputs)) if several else (upstream[0], outputs[0])
     terms = {}
-    for index in wanted:
-        rule = op.rule(index)
-        if rule is None:
-            continue
-        term = rule(ARRAYS, g, y, *inputs, **attrs)
+    for index, term in op.contributions(wanted, ARRAYS, g, y, inputs, attrs):
         if term is not None:
             term = unbroadcast(ARRAYS, term, specs[index])
             terms[index] = np.asarray(term, dtype=specs[index].dtype)[()]

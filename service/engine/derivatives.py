@@ -95,15 +95,17 @@ def _derived(program: Program, key: Any, make: Callable[[], Code]) -> Code:
     return code
 
 
-def _builder(program: Program) -> Builder:
-    return Builder(program.dtype, share=True, limits=program.limits)
+def _builder(program: Program, control: Control | None) -> Builder:
+    return Builder(program.dtype, share=True, limits=program.limits, control=control, derived=True)
 
 
-def vjp_code(program: Program, outputs: Sequence[str], wrt: Sequence[str]) -> Code:
+def vjp_code(
+    program: Program, outputs: Sequence[str], wrt: Sequence[str], control: Control | None = None
+) -> Code:
     """Code for the outputs and, of cotangent inputs, the gradients (named `d NAME`)."""
 
     def make() -> Code:
-        builder = _builder(program)
+        builder = _builder(program, control)
         values = replay(builder, program.code)
         cotangents: dict[int, Traced] = {}
         for name in outputs:
@@ -119,11 +121,13 @@ def vjp_code(program: Program, outputs: Sequence[str], wrt: Sequence[str]) -> Co
     return _derived(program, ("vjp", tuple(outputs), tuple(wrt)), make)
 
 
-def jvp_code(program: Program, outputs: Sequence[str], moved: Sequence[str]) -> Code:
+def jvp_code(
+    program: Program, outputs: Sequence[str], moved: Sequence[str], control: Control | None = None
+) -> Code:
     """Code for the outputs and, of tangent inputs, their tangents (`t name`)."""
 
     def make() -> Code:
-        builder = _builder(program)
+        builder = _builder(program, control)
         values = replay(builder, program.code)
         cotangents: dict[int, Traced] = {}
         places = []
@@ -143,11 +147,13 @@ def jvp_code(program: Program, outputs: Sequence[str], moved: Sequence[str]) -> 
     return _derived(program, ("jvp", tuple(outputs), tuple(moved)), make)
 
 
-def hvp_code(program: Program, output: str, wrt: Sequence[str]) -> Code:
+def hvp_code(
+    program: Program, output: str, wrt: Sequence[str], control: Control | None = None
+) -> Code:
     """Code for value, gradients and, of tangent inputs, Hessian-vector products (`h name`)."""
 
     def make() -> Code:
-        builder = _builder(program)
+        builder = _builder(program, control)
         values = replay(builder, program.code)
         slot = program.slot(output)
         one = builder.literal(1.0, program.code.steps[slot].spec.dtype)
@@ -215,7 +221,7 @@ def vjp(
             },
         )
     size = _common_length(program, cotangents)
-    code = vjp_code(program, names, targets)
+    code = vjp_code(program, names, targets, control)
     rows = {_cotangent(name): _rows(program, name, cotangents[name]) for name in names}
     results = {f"d {name}": code.names[f"d {name}"] for name in targets}
     gradients = _in_blocks(program, code, leaves, rows, size, results, control)
@@ -241,7 +247,7 @@ def jvp(
     names = _checked_outputs(program, list(outputs or program.outputs), "#/outputs")
     moved = chosen_inputs(program, list(tangents))
     given = {_tangent(name): _like_input(program, name, tangents[name]) for name in moved}
-    code = jvp_code(program, names, moved)
+    code = jvp_code(program, names, moved, control)
     slots = _run(code, {**tensor_leaves(program, inputs), **given}, control)
     return Jvp(
         {name: slots[code.names[f"y {name}"]] for name in names},
@@ -268,7 +274,7 @@ def jacobian(
     once = run(program.code, leaves, control=control)
     found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
     if columns < rows:
-        code = jvp_code(program, names, targets)
+        code = jvp_code(program, names, targets, control)
         basis = _basis(in_specs, _tangent)
         results = {f"t {name}": code.names[f"t {name}"] for name in names}
         parts = _in_blocks(program, code, leaves, basis, columns, results, control)
@@ -280,7 +286,7 @@ def jacobian(
                 found[name][target] = moved.reshape(out_specs[name].shape + spec.shape)
             start += spec.size
     else:
-        code = vjp_code(program, names, targets)
+        code = vjp_code(program, names, targets, control)
         basis = _basis(out_specs, _cotangent)
         results = {f"d {name}": code.names[f"d {name}"] for name in targets}
         parts = _in_blocks(program, code, leaves, basis, rows, results, control)
@@ -309,7 +315,7 @@ def hessian(
     specs = {target: program.spec(target) for target in targets}
     size = _total(specs)
     program.limits.check("elements_total", size * size)
-    code = hvp_code(program, name, targets)
+    code = hvp_code(program, name, targets, control)
     results = {f"h {target}": code.names[f"h {target}"] for target in targets}
     parts = _in_blocks(program, code, leaves, _basis(specs, _tangent), size, results, control)
     found: dict[str, dict[str, Tensor]] = {}
@@ -340,7 +346,7 @@ def hvp(
     targets = chosen_inputs(program, list(vector))
     given = {_tangent(target): _like_input(program, target, vector[target]) for target in targets}
     leaves = tensor_leaves(program, inputs)
-    code = hvp_code(program, name, targets)
+    code = hvp_code(program, name, targets, control)
     slots = _run(code, {**leaves, **given}, control)
     value, gradients = _value_and_gradients(program, leaves, name, targets, control)
     return Hvp(value, gradients, {t: slots[code.names[f"h {t}"]] for t in targets})
@@ -414,21 +420,27 @@ def _in_blocks(
     """Run `code` once per direction, as many at a time as memory bears.
 
     `directions` is a dict of tensors with a leading axis of length `size`, or a function
-    that makes such for a range.
+    that makes such for a range. Raises LimitExceeded where that is too much to compute.
     """
-    per_row = max(1, sum(step.spec.size for step in code.steps))
+    program.limits.check("elements_total", code.elements)
+    program.limits.check("flops", size * sum(map(code.flops, range(len(code.steps)))))
+    per_row = max(1, code.elements)
     length = int(max(1, min(size, _BLOCK_ELEMENTS // per_row)))
     whole = {
         name: np.empty((size, *code.steps[slot].spec.shape), code.steps[slot].spec.dtype)
         for name, slot in results.items()
     }
+    blocks: dict[int, Code] = {}
     for low, high in _ranges(size, length):
         rows = (
             directions(low, high)
             if callable(directions)
             else {name: tensor[low:high] for name, tensor in directions.items()}
         )
-        block = batched(code, results, rows.keys(), high - low, program.limits)
+        block = blocks.get(high - low)
+        if block is None:
+            block = batched(code, results, rows.keys(), high - low, program.limits, control=control)
+            blocks[high - low] = block
         slots = _run(block, {**leaves, **rows}, control)
         for name in results:
             whole[name][low:high] = slots[block.names[name]]

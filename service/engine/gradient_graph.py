@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.compute import checked_cotangent, chosen_inputs, chosen_output, document_names
+from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.operators import REGISTRY
@@ -41,6 +42,7 @@ def gradient_graph(
     output: str | None = None,
     wrt: Sequence[str] | None = None,
     order: int = 1,
+    control: Control | None = None,
 ) -> GradientGraph:
     """The graph of the derivatives of a scalar output, up to `order`.
 
@@ -52,7 +54,9 @@ def gradient_graph(
     name = chosen_output(program, output)
     checked_cotangent(program, name, None)
     targets = chosen_inputs(program, wrt)
-    builder = Builder(program.dtype, share=True, limits=program.limits)
+    builder = Builder(
+        program.dtype, share=True, limits=program.limits, control=control, derived=True
+    )
     values = replay(builder, program.code)
     labels: dict[int, str] = {}
     for node, slot in document_names(program):
@@ -61,8 +65,7 @@ def gradient_graph(
     places = {target: values[program.slot(target)] for target in targets}
     frontier: dict[str, tuple[str, Traced]] = {"": ("", values[program.slot(name)])}
     for _ in range(order):
-        frontier = _next_order(builder, frontier, places, labels, taken)
-        program.limits.check("derived_nodes", len(builder.code.steps))
+        frontier = _next_order(builder, frontier, places, labels, taken, control)
     made = {key: stand_in.slot for key, (_, stand_in) in frontier.items()}
     return _as_spec(program, builder, made, labels, taken)
 
@@ -73,6 +76,7 @@ def _next_order(
     places: Mapping[str, Traced],
     labels: dict[int, str],
     taken: set[str],
+    control: Control | None,
 ) -> dict[str, tuple[str, Traced]]:
     """Differentiate everything in `frontier` with respect to every place."""
     found: dict[str, tuple[str, Traced]] = {}
@@ -95,7 +99,14 @@ def _next_order(
         every = {place.slot for place in places.values()}
         if not path:
             every |= set(nodes)
-        grads = pull_back(builder, builder.code, stand_ins(builder), {function.slot: one}, every)
+        grads = pull_back(
+            builder,
+            builder.code,
+            stand_ins(builder),
+            {function.slot: one},
+            every,
+            control=control,
+        )
         for target, place in places.items():
             made = grads.get(place.slot)
             if made is None:

@@ -28,17 +28,31 @@ _DERIVED_KEPT = 32
 """Plans and derivatives of a program; what they are for is part of what a client may vary."""
 
 
+_FLOAT_NODE, _FLOAT_EDGE, _ARRAY_EDGE, _TRACED_EDGE = 100, 1_000, 4_000, 24_000
+"""Nanoseconds for a node on floats, for an input of one with many, for an input of an array
+gate, and for one whose rules are traced to code that is run then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What one forward run takes: nodes, elements and bytes of all values, flops.
 
-    A gradient takes about three times the flops and twice the bytes.
+    A gradient takes about three times the flops and twice the bytes. `edges` are the inputs
+    of all gates, composites taken apart; `overhead` is what the interpreter takes for them in
+    nanoseconds, whatever their size.
     """
 
     nodes: int
     elements: int
     bytes: int
     flops: int
+    edges: int
+    overhead: int
+
+    def nanoseconds(self, sweeps: float, *, traced: bool = False) -> int:
+        """What `sweeps` forward runs take, or with `traced` the tracing and running of rules."""
+        overhead = _TRACED_EDGE * self.edges if traced else self.overhead
+        return int(sweeps * (self.flops + overhead))
 
 
 class Program:
@@ -85,15 +99,20 @@ class Program:
     def cost(self) -> Cost:
         """The cost of one forward run."""
         if self.floats:
-            count = len(self.graph)
-            return Cost(count, count, 32 * count, len(self.graph.codes))
-        elements = nbytes = flops = 0
+            graph = self.graph
+            count = len(graph)
+            wide = sum(map(len, graph.many.values()))
+            edges = 2 * len(graph.codes) + wide
+            overhead = _FLOAT_NODE * count + _FLOAT_EDGE * wide
+            return Cost(count, count, 32 * count, len(graph.codes) + wide, edges, overhead)
+        elements = nbytes = flops = edges = 0
         for slot, step in enumerate(self.code.steps):
             for spec in step.specs or (step.spec,):
                 elements += spec.size
                 nbytes += spec.nbytes
             flops += self.code.flops(slot)
-        return Cost(len(self.graph), elements, nbytes, flops)
+            edges += max(1, len(step.inputs))
+        return Cost(len(self.graph), elements, nbytes, flops, edges, _ARRAY_EDGE * edges)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -229,7 +229,9 @@ class Operator:
         Per input a rule `rule(xp, g, y, *inputs, **attrs)` that gives the contribution
         to that input's gradient, written against `xp` so that it can be run or traced;
         None where there is no gradient. For variadic operators one callable
-        `rule(index, xp, g, y, *inputs, **attrs)`. A contribution may have any shape that
+        `rule(wanted, xp, g, y, *inputs, **attrs)` that gives those of the inputs `wanted`
+        (indices, ascending) in that order, and works out once what they share. A
+        contribution may have any shape that
         broadcasts to or from the input's: the accumulator undoes it. With several
         outputs `g` and `y` are tuples; entries of `g` may be None (zero).
     infer(*specs, **attrs)
@@ -326,7 +328,25 @@ class Operator:
         if isinstance(self.vjp, tuple):
             return self.vjp[index]
         variadic = self.vjp
-        return lambda *args, **attrs: variadic(index, *args, **attrs)
+        return lambda *args, **attrs: variadic((index,), *args, **attrs)[0]
+
+    def contributions(
+        self,
+        wanted: Sequence[int],
+        xp: Any,
+        g: Any,
+        y: Any,
+        inputs: Sequence[Any],
+        attrs: Mapping[str, Any],
+    ) -> Iterator[tuple[int, Any]]:
+        """What flows back to the inputs `wanted` that have a rule, one after the other."""
+        if callable(self.vjp):
+            yield from zip(wanted, self.vjp(wanted, xp, g, y, *inputs, **attrs), strict=True)
+        elif self.vjp is not None:
+            for index in wanted:
+                rule = self.vjp[index]
+                if rule is not None:
+                    yield index, rule(xp, g, y, *inputs, **attrs)
 
     def attrs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`given` checked and filled up with the defaults; OperatorError on a fault."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.code import Code, Step
-from service.engine.control import DEFAULT_LIMITS, MOST_PARTS, Limits
+from service.engine.control import DEFAULT_LIMITS, MOST_PARTS, Control, Limits
 from service.engine.errors import LimitExceeded, OperatorError, Shape
 from service.engine.operators import REGISTRY
 from service.engine.operators.leaves import PROJECT
@@ -23,8 +23,9 @@ from service.engine.registry import Operator, TensorSpec
 _INPUT, _CONSTANT = REGISTRY["input"], REGISTRY["constant"]
 _MULTIPLY, _NEGATIVE = REGISTRY["multiply"], REGISTRY["negative"]
 _ADD, _SUBTRACT = REGISTRY["add"], REGISTRY["subtract"]
-
 _CAST = REGISTRY["cast"]
+_LOOK = 64
+"""Steps between two looks at the clock."""
 
 
 class Traced:
@@ -122,16 +123,26 @@ class Builder:
     """A namespace whose functions add steps to `code`.
 
     With `share`, equal steps are made once (common-subexpression elimination), and steps
-    that a shorter way makes needless are left out.
+    that a shorter way makes needless are left out. `control` is looked at while steps are
+    added, and with `derived` the limit `derived_nodes`, of which what is pruned later may
+    be as much again.
     """
 
     def __init__(
-        self, dtype: str = "float64", *, share: bool = False, limits: Limits = DEFAULT_LIMITS
+        self,
+        dtype: str = "float64",
+        *,
+        share: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        control: Control | None = None,
+        derived: bool = False,
     ) -> None:
         self.code = Code()
         self.dtype = dtype
         self._share = share
         self._limits = limits
+        self._control = control
+        self._derived = derived
         self._parts = 0
         self._made: dict[Any, Traced | tuple[Traced, ...]] = {}
 
@@ -273,8 +284,14 @@ class Builder:
             raise OperatorError(f"a tensor has at most 32 dimensions, not {spec.ndim}")
 
     def _add(self, step: Step) -> int:
-        self.code.steps.append(step)
-        return len(self.code.steps) - 1
+        steps = self.code.steps
+        steps.append(step)
+        if not len(steps) % _LOOK:
+            if self._control is not None:
+                self._control.check()
+            if self._derived:
+                self._limits.check("derived_nodes", len(steps) // 2)
+        return len(steps) - 1
 
 
 def _frozen(value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from service.engine.code import Code
-from service.engine.control import DEFAULT_LIMITS, Limits
+from service.engine.control import DEFAULT_LIMITS, Control, Limits
 from service.engine.namespaces import ARRAYS
 from service.engine.operators import REGISTRY
 from service.engine.operators.leaves import PROJECT
@@ -55,6 +55,7 @@ def batched(
     limits: Limits = DEFAULT_LIMITS,
     *,
     apart: bool = False,
+    control: Control | None = None,
 ) -> Code:
     """`code` with a leading axis of length `size` on the named inputs.
 
@@ -62,7 +63,7 @@ def batched(
     `names` find them. Equal steps are made once, unless each is to have a gradient of its
     own: with `apart` every step stays, and constants of the document carry the axis too.
     """
-    builder = Builder(share=not apart, limits=limits)
+    builder = Builder(share=not apart, limits=limits, control=control)
     values: list[Any] = []
     flags: list[bool] = []
     for step in code.steps:

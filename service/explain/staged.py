@@ -382,13 +382,10 @@ class _Writer:
             names[y.slot] = self.names[slot]
             g = self._upstream(builder, names, slot, step.spec)
         terms: list[tuple[int, int, Any]] = []
-        for index, source in enumerate(step.inputs):
-            rule = step.operator.rule(index) if reached[source] else None
-            if rule is None:
-                continue
-            term = unbroadcast(
-                builder, rule(builder, g, y, *inputs, **step.attrs), self.code.steps[source].spec
-            )
+        wanted = [index for index, source in enumerate(step.inputs) if reached[source]]
+        for index, made in step.operator.contributions(wanted, builder, g, y, inputs, step.attrs):
+            source = step.inputs[index]
+            term = unbroadcast(builder, made, self.code.steps[source].spec)
             while source in self.inlined:
                 inner = self.code.steps[source]
                 back = inner.operator.rule(0)

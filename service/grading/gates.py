@@ -92,9 +92,7 @@ class Gate:
         g = tuple(upstream) if several else upstream[0]
         y = tuple(outputs) if several else outputs[0]
         found: dict[int, Tensor] = {}
-        for index in wanted:
-            rule = self.op.rule(index)
-            part = None if rule is None else rule(ARRAYS, g, y, *inputs, **self.attrs)
+        for index, part in self.op.contributions(wanted, ARRAYS, g, y, inputs, self.attrs):
             if part is None:
                 continue
             if isinstance(part, float) and self.specs[index].shape == ():

@@ -42,8 +42,6 @@ from service.wire.requests import (
     read_request,
 )
 
-_FLOAT_NODE, _ARRAY_NODE = 100, 4_000
-"""What the interpreter takes for a node in one sweep, in nanoseconds."""
 _ELEMENT_NANOSECONDS = 30
 _ELEMENT_BYTES = {"json": 22, "base64": 11}
 
@@ -56,20 +54,21 @@ def _cost(
     sweeps: float,
     elements: int,
     points: int = 1,
+    traced: bool = False,
 ) -> Cost:
     """The cost of `sweeps` forward runs over `points`, and of `elements` in the answer.
 
+    With `traced` rules are traced to code first, which takes far longer than a node does.
     Raises LimitExceeded when there is too much to compute or to write.
     """
     known = program.cost
-    work = int(known.flops * sweeps * points)
-    context.limits.check("flops", work)
+    work = known.nanoseconds(sweeps, traced=traced)
+    rows = int(known.flops * sweeps * (points - 1))
+    context.limits.check("flops", int(known.flops * sweeps) + rows)
     size = elements * _ELEMENT_BYTES[request.encoding] + 16 * known.nodes
     if size > context.max_output_bytes:
         raise LimitExceeded("output_bytes", context.max_output_bytes, size)
-    per_node = _FLOAT_NODE if program.floats else _ARRAY_NODE
-    interpreter = int(per_node * known.nodes * sweeps)
-    return Cost(work + interpreter + _ELEMENT_NANOSECONDS * elements, size, known.nodes)
+    return Cost(work + rows + _ELEMENT_NANOSECONDS * elements, size, known.nodes)
 
 
 def _sizes(program: Program, names: Iterable[str] | None) -> int:
@@ -240,7 +239,15 @@ def _parse_vjp(body: bytes, context: Context, may_block: bool = True, /) -> Prep
         )
         return _derivatives(program, request, values, found)
 
-    cost = _cost(program, request, context, sweeps=3, elements=elements, points=rows)
+    cost = _cost(
+        program,
+        request,
+        context,
+        sweeps=3,
+        elements=elements,
+        points=rows,
+        traced=request.batch_cotangents,
+    )
     return PreparedRequest(cost, execute)
 
 
@@ -260,7 +267,8 @@ def _parse_jvp(body: bytes, context: Context, may_block: bool = True, /) -> Prep
         )
         return _derivatives(program, request, values, found)
 
-    return PreparedRequest(_cost(program, request, context, sweeps=4, elements=elements), execute)
+    cost = _cost(program, request, context, sweeps=4, elements=elements, traced=True)
+    return PreparedRequest(cost, execute)
 
 
 def _parse_jacobian(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
@@ -287,6 +295,7 @@ def _parse_jacobian(body: bytes, context: Context, may_block: bool = True, /) ->
         sweeps=4,
         elements=rows * columns + rows,
         points=max(1, min(rows, columns)),
+        traced=True,
     )
     return PreparedRequest(cost, execute)
 
@@ -305,7 +314,15 @@ def _parse_hessian(body: bytes, context: Context, may_block: bool = True, /) -> 
         return _derivatives(program, request, {"value": made.value}, found)
 
     elements = size * size + size
-    cost = _cost(program, request, context, sweeps=8, elements=elements, points=max(1, size))
+    cost = _cost(
+        program,
+        request,
+        context,
+        sweeps=8,
+        elements=elements,
+        points=max(1, size),
+        traced=True,
+    )
     return PreparedRequest(cost, execute)
 
 
@@ -322,7 +339,8 @@ def _parse_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Prep
         return _derivatives(program, request, {"value": made.value}, found)
 
     elements = 2 * _sizes(program, request.vector)
-    return PreparedRequest(_cost(program, request, context, sweeps=8, elements=elements), execute)
+    cost = _cost(program, request, context, sweeps=8, elements=elements, traced=True)
+    return PreparedRequest(cost, execute)
 
 
 def _require_gradients(names: Iterable[str]) -> None:
@@ -390,13 +408,20 @@ def _parse_gradient_graph(
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     growth = 4 ** min(request.order, context.limits.order)
 
-    def execute(_: Control | None) -> bytes:
-        made = gradient_graph(program, output=request.output, wrt=request.wrt, order=request.order)
+    def execute(control: Control | None) -> bytes:
+        made = gradient_graph(
+            program,
+            output=request.output,
+            wrt=request.wrt,
+            order=request.order,
+            control=control,
+        )
         written = graph_document(made.spec, request.encoding)
         return encode({"graph": written, "gradients": made.gradients})
 
-    nodes = len(graph)
-    return PreparedRequest(Cost(20_000 * nodes * growth, 100 * nodes * growth, nodes), execute)
+    work = program.cost.nanoseconds(growth, traced=True)
+    cost = Cost(work, 100 * program.cost.edges * growth, len(graph))
+    return PreparedRequest(cost, execute)
 
 
 router = Router(

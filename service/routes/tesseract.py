@@ -40,9 +40,6 @@ from service.wire.tesseract import (
     wanted_encoding,
 )
 
-_NODE = 5_000
-"""Nanoseconds that the interpreter takes for a node in one sweep."""
-
 Document = dict[str, Any]
 Run = Callable[[Control | None], Mapping[str, Any]]
 Prepare = Callable[[Document, Graph, Context, Encoding], tuple[Program, float, Run]]
@@ -220,10 +217,10 @@ def _prepared(
         raise GraphError([Fault("invalid_request", "the body is an object", pointer="#")])
     program, sweeps, run = prepare(document, graph, context, encoding)
     cost = program.cost
-    flops = int(sweeps * (cost.flops + _NODE * cost.nodes))
-    context.limits.check("flops", flops)
+    context.limits.check("flops", int(sweeps * cost.flops))
+    work = cost.nanoseconds(sweeps, traced=prepare in (_jacobian, _jvp))
     return PreparedRequest(
-        Cost(flops, 11 * cost.elements, cost.nodes), lambda control: encode(run(control))
+        Cost(work, 11 * cost.elements, cost.nodes), lambda control: encode(run(control))
     )
 
 

@@ -43,9 +43,6 @@ from service.wire.umbridge import (
     size,
 )
 
-_NODE = 5_000
-"""Nanoseconds that the interpreter takes for a node in one sweep."""
-
 Run = Callable[[Control | None], dict[str, Any]]
 
 
@@ -202,10 +199,10 @@ def _operation(
         call, model = read_call(body, context, may_block)
         run = prepare(call, model)
         known = model.cost
-        flops = sweeps * (known.flops + _NODE * known.nodes)
-        context.limits.check("flops", flops)
+        context.limits.check("flops", sweeps * known.flops)
+        work = known.nanoseconds(sweeps, traced=prepare in (_apply_jacobian, _apply_hessian))
         return PreparedRequest(
-            Cost(flops + 10_000, 22 * known.elements, known.nodes),
+            Cost(work + 10_000, 22 * known.elements, known.nodes),
             lambda control: orjson.dumps(run(control)),
         )
 

@@ -244,7 +244,13 @@ def _einsum(*inputs: Any, equation: str) -> Any:
     return np.einsum(f"{','.join(terms)}->{result}", *inputs, optimize=len(inputs) > 1)
 
 
-def _einsum_rule(index: int, xp: Any, g: Any, y: Any, *inputs: Any, equation: str) -> Any:
+def _einsum_rule(
+    wanted: Sequence[int], xp: Any, g: Any, y: Any, *inputs: Any, equation: str
+) -> list[Any]:
+    return [_einsum_part(index, xp, g, y, *inputs, equation=equation) for index in wanted]
+
+
+def _einsum_part(index: int, xp: Any, g: Any, y: Any, *inputs: Any, equation: str) -> Any:
     """`g` contracted with the other inputs.
 
     A letter that stands twice in this input (a diagonal) is told apart by an identity

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,10 +45,12 @@ def _part(xp: Any, g: Any, axis: int, start: int, stop: int) -> Any:
     return xp.slice(g, starts=(start,), stops=(stop,), axes=(axis,), steps=(1,))
 
 
-def _concat_rule(index: int, xp: Any, g: Any, y: Any, *inputs: Any, axis: int) -> Any:
+def _concat_rule(
+    wanted: Sequence[int], xp: Any, g: Any, y: Any, *inputs: Any, axis: int
+) -> list[Any]:
     axis = axis % y.ndim
-    start = sum(x.shape[axis] for x in inputs[:index])
-    return _part(xp, g, axis, start, start + inputs[index].shape[axis])
+    ends = list(itertools.accumulate(x.shape[axis] for x in inputs))
+    return [_part(xp, g, axis, ends[i] - inputs[i].shape[axis], ends[i]) for i in wanted]
 
 
 def _joined(name: str, extra: int) -> Any:
@@ -104,9 +108,11 @@ def _stack_infer(*inputs: TensorSpec, axis: int) -> TensorSpec:
     return TensorSpec((*shape[:axis], len(inputs), *shape[axis:]), promote(*inputs))
 
 
-def _stack_rule(index: int, xp: Any, g: Any, y: Any, *inputs: Any, axis: int) -> Any:
-    axis = axis % y.ndim
-    return xp.reshape(_part(xp, g, axis, index, index + 1), shape=inputs[index].shape)
+def _stack_rule(
+    wanted: Sequence[int], xp: Any, g: Any, y: Any, *inputs: Any, axis: int
+) -> list[Any]:
+    axis, shape = axis % y.ndim, inputs[0].shape
+    return [xp.reshape(_part(xp, g, axis, i, i + 1), shape=shape) for i in wanted]
 
 
 REGISTRY.register(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,39 @@ from service.engine.shapes import broadcast, elementwise, elementwise_bool, prom
 from service.engine.spelling import Spelling
 
 
-def _share(index: int, xp: Any, g: Any, y: Any, *inputs: Any, ties: str) -> Any:
-    """The part of `g` that input `index` of a maximum or minimum gets."""
-    chosen = [xp.where(xp.equal(x, y), 1.0, 0.0) for x in inputs]
-    mine = chosen[index]
+def _balanced(combine: Callable[[Any, Any], Any], parts: Sequence[Any]) -> Any:
+    """The parts combined in pairs: of n parts no expression is nested deeper than log n."""
+    if len(parts) == 1:
+        return parts[0]
+    half = (len(parts) + 1) // 2
+    return combine(_balanced(combine, parts[:half]), _balanced(combine, parts[half:]))
+
+
+def _share(
+    wanted: Sequence[int], xp: Any, g: Any, y: Any, *inputs: Any, ties: str
+) -> Sequence[Any]:
+    """The parts of `g` that the inputs of a maximum or minimum get."""
+
+    def is_chosen(x: Any) -> Any:
+        return xp.where(xp.equal(x, y), 1.0, 0.0)
+
     if ties == "both":
-        return g * mine
+        return [g * is_chosen(inputs[index]) for index in wanted]
     if ties == "first":
-        for earlier in chosen[:index]:
-            mine = mine * (1.0 - earlier)
-        return g * mine
-    return g * mine / functools.reduce(operator.add, chosen)
+        return _first_takes_all(wanted, g, [is_chosen(x) for x in inputs[: wanted[-1] + 1]])
+    chosen = [is_chosen(x) for x in inputs]
+    count = _balanced(operator.add, chosen)
+    return [g * chosen[index] / count for index in wanted]
+
+
+def _first_takes_all(wanted: Sequence[int], g: Any, chosen: Sequence[Any]) -> Sequence[Any]:
+    parts, free = {}, None
+    for index, mine in enumerate(chosen):
+        if index in wanted:
+            parts[index] = g * (mine if free is None else mine * free)
+        if index < len(chosen) - 1:
+            free = 1.0 - mine if free is None else free * (1.0 - mine)
+    return [parts[index] for index in wanted]
 
 
 def _extremum(name: str, ufunc: Any, sign: str, word: str, short: str) -> None:
@@ -61,9 +84,7 @@ def _extremum(name: str, ufunc: Any, sign: str, word: str, short: str) -> None:
             gradient_formula=f"g to the {word} input, 0 to the others",
             kinks="Equal inputs share the gradient; see the attribute ties.",
             pattern="router",
-            code=lambda *inputs, ties: functools.reduce(
-                lambda folded, x: f"np.{name}({folded}, {x})", inputs
-            ),
+            code=lambda *inputs, ties: _balanced(lambda a, b: f"np.{name}({a}, {b})", inputs),
             domain=Domain(distinct=True),
         )
     )

@@ -79,17 +79,17 @@ def pull_back(
         step = code.steps[slot]
         if g is None or not step.inputs or not needed[slot]:
             continue
-        if control is not None:
-            control.check()
         if step.operator is PROJECT:
             _collect_part(grads, code, slot, g)
         else:
             inputs = [values[source] for source in step.inputs]
-            for index, source in enumerate(step.inputs):
-                rule = step.operator.rule(index) if needed[source] else None
-                if rule is None:
-                    continue
-                contribution = rule(xp, g, values[slot], *inputs, **step.attrs)
+            joined = [index for index, source in enumerate(step.inputs) if needed[source]]
+            for index, contribution in step.operator.contributions(
+                joined, xp, g, values[slot], inputs, step.attrs
+            ):
+                if control is not None:
+                    control.check()
+                source = step.inputs[index]
                 contribution = unbroadcast(xp, contribution, code.steps[source].spec)
                 held = grads[source]
                 grads[source] = contribution if held is None else held + contribution

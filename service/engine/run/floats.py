@@ -9,7 +9,7 @@ and so IEEE 754, gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from itertools import islice
 from typing import Any
 
@@ -19,11 +19,13 @@ from service.engine.control import Control
 from service.engine.graph import Graph
 from service.engine.namespaces import ARRAYS, exact
 from service.engine.operators import REGISTRY
-from service.engine.registry import Operator, Rule
+from service.engine.registry import Operator
 from service.engine.run.number_code import Shape, backward_function, forward_function, split
 
 RAISED = (ZeroDivisionError, OverflowError, ValueError)
 _CHUNK = 50_000
+_WRITTEN_INPUTS = 16
+"""A gate with more has no text of its own, which would be as long as the gate is wide."""
 
 ADD, SUB, MUL = (REGISTRY.codes[name] for name in ("add", "subtract", "multiply"))
 
@@ -65,15 +67,23 @@ class Gate:
 
     __slots__ = ("back", "forward", "numbers", "operator", "sources", "wanted")
 
-    def __init__(
-        self, op: Operator, sources: tuple[int, ...], shape: Shape, numbers: tuple[float, ...]
-    ) -> None:
+    def __init__(self, op: Operator, sources: tuple[int, ...], attrs: dict[str, Any]) -> None:
         code, count = REGISTRY.codes[op.name], len(sources)
+        shape, numbers = split(op, attrs)
         self.operator, self.sources, self.numbers = op, sources, numbers
+        self.forward: Callable[..., Any]
+        self.back: Callable[..., Any] | None = None
         wanted = [i for i, source in enumerate(sources) if source >= 0 and op.rule(i) is not None]
         self.wanted = tuple(wanted) if op.differentiable else ()
+        if count > _WRITTEN_INPUTS:
+            pair = forward_function(code, 2, shape)
+            self.forward = lambda *numbers: reduce(pair, numbers)
+            if self.wanted:
+                self.back = partial(_exact_function, op, self.wanted, attrs)
+            return
         self.forward = forward_function(code, count, shape)
-        self.back = backward_function(code, count, self.wanted, shape) if self.wanted else None
+        if self.wanted:
+            self.back = backward_function(code, count, self.wanted, shape)
 
 
 def gates_of(graph: Graph) -> Mapping[int, Gate]:
@@ -103,7 +113,7 @@ def _is_special(graph: Graph, i: int, code: int, a: int, b: int) -> bool:
 def _gate(graph: Graph, i: int, code: int) -> Gate:
     op = REGISTRY.by_code(code)
     attrs = graph.attrs.get(i) or _DEFAULTS[code]
-    return Gate(op, graph.sources(i), *split(op, attrs))
+    return Gate(op, graph.sources(i), attrs)
 
 
 def _chunks(
@@ -195,19 +205,16 @@ def backward(
                 try:
                     part = rule(g, v[i], v[a])
                 except RAISED:
-                    part = exact_rule(
-                        REGISTRY.by_code(code).rule(0), g, v[i], [v[a]], _DEFAULTS[code]
-                    )
+                    op = REGISTRY.by_code(code)
+                    (part,) = exact_parts(op, (0,), _DEFAULTS[code], g, v[i], v[a])
                 held = grads[a]
                 grads[a] = part if held is None else held + part
             elif (pair := binary[code]) is not None:
                 try:
                     part, other = pair(g, v[i], v[a], v[b])
                 except RAISED:
-                    exactly = partial(
-                        exact_rule, g=g, y=v[i], args=[v[a], v[b]], attrs=_DEFAULTS[code]
-                    )
-                    part, other = map(exactly, map(REGISTRY.by_code(code).rule, (0, 1)))
+                    op = REGISTRY.by_code(code)
+                    part, other = exact_parts(op, (0, 1), _DEFAULTS[code], g, v[i], v[a], v[b])
                 held = grads[a]
                 grads[a] = part if held is None else held + part
                 held = grads[b]
@@ -225,22 +232,33 @@ def _pull_back(graph: Graph, v: Sequence[float], grads: list[Any], i: int, gate:
         if len(gate.wanted) == 1:
             parts = (parts,)
     except RAISED:
-        attrs, rule = graph.attributes(i), gate.operator.rule
-        parts = [exact_rule(rule(index), grads[i], v[i], args, attrs) for index in gate.wanted]
+        attrs = graph.attributes(i)
+        parts = exact_parts(gate.operator, gate.wanted, attrs, grads[i], v[i], *args)
     for index, part in zip(gate.wanted, parts, strict=True):
         source = gate.sources[index]
         held = grads[source]
         grads[source] = part if held is None else held + part
 
 
-def exact_rule(
-    rule: Rule | None, g: float, y: float, args: Sequence[float], attrs: dict[str, Any]
-) -> float:
-    """The rule run on NumPy scalars, where its Python form raised."""
-    assert rule is not None
+def _exact_function(op: Operator, wanted: Sequence[int], *rest: Any) -> Any:
+    """What `backward_function` gives, by the rule on NumPy scalars."""
+    parts = exact_parts(op, wanted, *rest)
+    return parts if len(wanted) > 1 else parts[0]
+
+
+def exact_parts(
+    op: Operator,
+    wanted: Sequence[int],
+    attrs: Mapping[str, Any],
+    g: float,
+    y: float,
+    *args: float,
+) -> list[float]:
+    """What a gate sends back to the inputs `wanted`, by its rule on NumPy scalars."""
     with np.errstate(all="ignore"):
         numbers = [np.bool_(x) if isinstance(x, bool) else np.float64(x) for x in args]
-        return float(rule(ARRAYS, np.float64(g), np.float64(y), *numbers, **attrs))
+        parts = op.contributions(wanted, ARRAYS, np.float64(g), np.float64(y), numbers, attrs)
+        return [float(part) for _, part in parts]
 
 
 def reached_from(graph: Graph, wanted: Sequence[int]) -> bytes:

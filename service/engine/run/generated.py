@@ -42,7 +42,7 @@ class Straight:
         self._asked = 0
         self._sweeps: Sweeps | None = None
         if (
-            len(graph) > MOST_NODES
+            len(graph) + sum(map(len, graph.many.values())) > MOST_NODES
             or len(program.outputs) != 1
             or self.position < 0
             or not program.spec(self.output).floating
@@ -118,18 +118,14 @@ def written(program: Program) -> Sweeps:
             continue
         text, sources = NumberCode(), graph.sources(i)
         inputs = numbers(text, sources)
-        parts = [
-            text.pull_back(op, k, Number(text, f"g{i}"), Number(text, f"v{i}"), inputs, attrs)
-            if source >= 0
-            else None
-            for attrs in [graph.attributes(i)]
-            for k, source in enumerate(sources)
-        ]
+        wanted = [index for index, source in enumerate(sources) if source >= 0]
+        g, y = Number(text, f"g{i}"), Number(text, f"v{i}")
+        parts = text.pull_back(op, wanted, g, y, inputs, graph.attributes(i))
         lines += [f" {line}" for line in text.lines]
-        for source, part in zip(sources, parts, strict=True):
-            if part is not None:
-                lines.append(f" g{source} = {f'g{source} + ' * (source in reached)}{part.name}")
-                reached.add(source)
+        for index, part in parts.items():
+            source = sources[index]
+            lines.append(f" g{source} = {f'g{source} + ' * (source in reached)}{part.name}")
+            reached.add(source)
     values = "".join(f"v{i}, " for i in range(len(graph)))
     found = [graph.index[name] for name in program.floating_inputs]
     gradients = "".join(f"g{i}, " if i in reached else "0.0, " for i in found)

@@ -106,15 +106,15 @@ class NumberCode:
     def pull_back(
         self,
         op: Operator,
-        index: int,
+        wanted: Sequence[int],
         g: Number,
         y: Number,
         inputs: Sequence[Number],
         attrs: Mapping[str, Any],
-    ) -> Number | None:
-        """Add the statements of the rule for one input; None where it has none."""
-        rule = op.rule(index)
-        return None if rule is None else self.number(rule(self, g, y, *inputs, **attrs))
+    ) -> dict[int, Number]:
+        """Add the statements of the rules for the inputs `wanted`; by input, where it has one."""
+        parts = op.contributions(wanted, self, g, y, inputs, attrs)
+        return {index: self.number(part) for index, part in parts}
 
     def _assigned(self, text: str) -> Number:
         made = self._made.get(text)
@@ -187,8 +187,8 @@ def backward_function(
     g, y, *inputs = (Number(text, name) for name in ["g", "y", *(f"x{i}" for i in range(count))])
     numbers = numbers_of(shape)
     attrs = bound(text, shape, numbers)
-    parts = [text.pull_back(op, index, g, y, inputs, attrs) for index in wanted]
-    result = ", ".join("None" if part is None else part.name for part in parts)
+    parts = text.pull_back(op, wanted, g, y, inputs, attrs)
+    result = ", ".join(parts[index].name if index in parts else "None" for index in wanted)
     head = f"def gate(g, y, {', '.join([x.name for x in inputs] + numbers)}):"
     return _defined([head, *text.lines, f"return {result}"])
 
