@@ -166,6 +166,22 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Scales:
+    """Where, beyond its ordinary ranges, an operator must keep its digits.
+
+    `reach` has one (low, high) per input, the last for all further ones: inputs are drawn
+    between them on either side of 0, by orders of magnitude. `near` are the kinks, poles
+    and ends of the domain that they come close to. Of `parts`, "size" scales each input as
+    drawn by 10^U(-6, 6), "rows", "columns" and "both" (alike, for symmetric matrices) those
+    of a matrix, one by one; "offset" adds a number of up to 10^6 to all elements.
+    """
+
+    reach: tuple[tuple[float, float], ...] = ()
+    near: tuple[float, ...] = ()
+    parts: tuple[Literal["size", "rows", "columns", "both", "offset"], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Domain:
     """Where an operator may be tested: the range of each input, the points it has kinks at.
 
@@ -272,6 +288,8 @@ class Operator:
         The elementwise operator that the name means with two or more inputs (`max`).
     numpy
         How NumPy spells it, where that isn't the name with the inputs in order.
+    scales
+        At which scales of its inputs values and derivatives must keep their digits.
     """
 
     name: str
@@ -310,6 +328,7 @@ class Operator:
     onnx: str = ""
     gate: str = ""
     numpy: tuple[Spelling, ...] = ()
+    scales: Scales = Scales(parts=("size",))
 
     @property
     def arity(self) -> tuple[int, int | None]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from service.engine.operators._define import unary
 from service.engine.operators.unary import erfc
-from service.engine.registry import Attribute
+from service.engine.registry import Attribute, Scales
 from service.engine.shapes import same
 
 
@@ -32,6 +32,7 @@ unary(
     formula="1 / (1 + exp(-x))",
     gradient="dx = g * y * (1 - y), computed as logistic_density(x)",
     code="1.0 / (1.0 + np.exp(-{0}))",
+    scales=Scales(reach=((-700.0, 700.0),)),
 )
 
 
@@ -51,6 +52,7 @@ unary(
     formula="sigmoid(x) * sigmoid(-x)",
     gradient="dx = -g * y * tanh(x / 2)",
     code="0.25 / np.cosh({0} / 2.0) ** 2",
+    scales=Scales(reach=((-700.0, 700.0),)),
 )
 unary(
     "relu",
@@ -69,6 +71,7 @@ unary(
     avoid=(0.0,),
     pattern="router",
     code="np.maximum({0}, 0)",
+    scales=Scales(reach=((-1e300, 1e300),), near=(0.0,)),
 )
 unary(
     "softplus",
@@ -82,6 +85,7 @@ unary(
     formula="log(1 + exp(x))",
     gradient="dx = g * sigmoid(x)",
     code="np.logaddexp(0.0, {0})",
+    scales=Scales(reach=((-700.0, 700.0),)),
 )
 unary(
     "leaky_relu",
@@ -101,6 +105,7 @@ unary(
     avoid=(0.0,),
     pattern="router",
     code="np.where({0} > 0, {0}, {alpha} * {0})",
+    scales=Scales(reach=((-1e300, 1e300),), near=(0.0,)),
 )
 
 
@@ -125,6 +130,7 @@ unary(
     kinks="The slope at 0 is alpha, and the second derivative too.",
     avoid=(0.0,),
     code="np.where({0} > 0, {0}, {alpha} * np.expm1(np.minimum({0}, 0)))",
+    scales=Scales(reach=((-700.0, 1e300),), near=(0.0,)),
 )
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -148,6 +154,7 @@ unary(
     avoid=(0.0,),
     code="1.0507009873554805 * np.where({0} > 0, {0}, "
     "1.6732632423543772 * np.expm1(np.minimum({0}, 0)))",
+    scales=Scales(reach=((-700.0, 1e300),), near=(0.0,)),
 )
 
 
@@ -226,6 +233,7 @@ unary(
     summary="The input times the share of a normal distribution below it.",
     formula="x * (1 + erf(x / sqrt(2))) / 2",
     gradient="dx = g * (Φ(x) + x * φ(x))",
+    scales=Scales(reach=((-37.0, 1000.0),)),
 )
 unary(
     "silu",
@@ -239,6 +247,7 @@ unary(
     formula="x * sigmoid(x)",
     gradient="dx = g * (s + y * (1 - s)), s = sigmoid(x)",
     code="{0} / (1.0 + np.exp(-{0}))",
+    scales=Scales(reach=((-700.0, 1000.0),)),
 )
 
 
@@ -270,4 +279,5 @@ unary(
     interval=(-2.0, 2.0),
     pattern="router",
     code="np.clip({alpha} * {0} + {beta}, 0.0, 1.0)",
+    scales=Scales(reach=((-1000000.0, 1000000.0),), near=(-2.5, 2.5)),
 )

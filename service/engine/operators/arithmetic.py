@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.operators._define import binary, unary
-from service.engine.registry import Argument, Domain
+from service.engine.registry import Argument, Domain, Scales
 from service.engine.shapes import elementwise, elementwise_float, same
 
 binary(
@@ -73,6 +73,7 @@ binary(
     code="{0} / {1}",
     aliases=("div",),
     domain=Domain(ranges=((-2.0, 2.0), (0.5, 2.0))),
+    scales=Scales(reach=((-1e100, 1e100),)),
 )
 unary(
     "negative",
@@ -105,6 +106,7 @@ unary(
     gradient="dx = -g / x**2",
     interval=(0.5, 2.0),
     code="1.0 / {0}",
+    scales=Scales(reach=((-1e100, 1e100),)),
 )
 
 
@@ -163,6 +165,13 @@ binary(
     code=_pow_code,
     aliases=("power",),
     domain=Domain(ranges=((0.5, 2.0), (-2.0, 2.0))),
+    scales=Scales(
+        reach=(
+            (0.0, 1e15),
+            (-8.0, 8.0),
+        ),
+        near=(1.0,),
+    ),
 )
 binary(
     "remainder",
@@ -182,16 +191,22 @@ binary(
 )
 
 
-def _hypot_rule(xp: Any, g: Any, y: Any, side: Any) -> Any:
-    return g * (side / xp.where(xp.equal(y, 0.0), 1.0, y))
+def _hypot_rule(xp: Any, g: Any, side: Any, other: Any) -> Any:
+    """side / y by the ratio of the smaller to the larger: its slope has all digits too."""
+    long = xp.greater(xp.abs(side), xp.abs(other))
+    large = xp.where(long, side, other)
+    some = xp.not_equal(large, 0.0)
+    ratio = xp.where(some, xp.where(long, other, side), 0.0) / xp.where(some, large, 1.0)
+    share = g / xp.sqrt(1.0 + ratio * ratio)
+    return xp.where(long, share * xp.sign(side), share * ratio * xp.sign(other))
 
 
 binary(
     "hypot",
     np.hypot,
     (
-        lambda xp, g, y, a, b: _hypot_rule(xp, g, y, a),
-        lambda xp, g, y, a, b: _hypot_rule(xp, g, y, b),
+        lambda xp, g, y, a, b: _hypot_rule(xp, g, a, b),
+        lambda xp, g, y, a, b: _hypot_rule(xp, g, b, a),
     ),
     infer=elementwise_float,
     scalar="hypot({0}, {1})",
@@ -201,4 +216,5 @@ binary(
     kinks="The slope where both are 0 is 0.",
     code="np.hypot({0}, {1})",
     domain=Domain(ranges=((0.5, 2.0), (0.5, 2.0))),
+    scales=Scales(reach=((-1e100, 1e100),)),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from service.engine.registry import (
     Domain,
     Example,
     Operator,
+    Scales,
     TensorSpec,
 )
 from service.engine.shapes import broadcast, checked_axes, floating, promote, reduced
@@ -99,6 +101,7 @@ def _matmul_flops(a: TensorSpec, b: TensorSpec) -> int:
 REGISTRY.register(
     Operator(
         name="matmul",
+        scales=Scales(parts=("size", "rows", "columns")),
         onnx="MatMul",
         sign="@",
         analytic=True,
@@ -279,6 +282,7 @@ _SQUARES = (Example(((3, 3),)), Example(((2, 3, 3),)))
 REGISTRY.register(
     Operator(
         name="inv",
+        scales=Scales(parts=("size", "rows", "columns")),
         numbers="floating",
         analytic=True,
         group="linear algebra",
@@ -349,6 +353,7 @@ def _solve_batch(xp: Any, flags: tuple[bool, ...], a: Any, b: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="solve",
+        scales=Scales(parts=("size", "rows", "columns")),
         numbers="floating",
         analytic=True,
         group="linear algebra",
@@ -431,6 +436,9 @@ def _plain_cofactor(x: Any) -> Any:
 
 
 def _cofactor_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
+    if x.shape[-1] <= 4:
+        # The second derivative of det is symmetric: back along g is forward along g.
+        return _small_cofactor(xp, x, g)
     inverse = _t(xp, xp.inv(x))
     total = xp.sum(g * inverse, axis=(-2, -1), keepdims=True)
     return total * y - xp.matmul(xp.matmul(inverse, _t(xp, g)), y)
@@ -439,6 +447,7 @@ def _cofactor_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="cofactor",
+        scales=Scales(parts=("size", "rows", "columns")),
         numbers="floating",
         group="linear algebra",
         inputs=("x",),
@@ -450,28 +459,54 @@ REGISTRY.register(
         batch=native("cofactor"),
         flops=_cubed,
         formula="det(x) * x⁻ᵀ",
-        gradient_formula="dx = y * Σ(g * x⁻ᵀ) - x⁻ᵀ @ g.T @ y",
-        kinks="The value is right for singular matrices, the gradient is NaN there.",
+        gradient_formula="dx = y * Σ(g * x⁻ᵀ) - x⁻ᵀ @ g.T @ y, up to 4×4 by products of entries",
+        kinks="The value is right for singular matrices, the gradient from 5×5 on is NaN there.",
         domain=Domain(examples=_SQUARES, prepare=_well_conditioned),
     )
 )
 
 
-def _small_cofactor(xp: Any, x: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Moving:
+    """A number and how it moves, through sums and products."""
+
+    value: Any
+    tangent: Any
+
+    def __add__(self, other: _Moving) -> _Moving:
+        return _Moving(self.value + other.value, self.tangent + other.tangent)
+
+    def __sub__(self, other: _Moving) -> _Moving:
+        return _Moving(self.value - other.value, self.tangent - other.tangent)
+
+    def __mul__(self, other: _Moving) -> _Moving:
+        tangent = self.tangent * other.value + self.value * other.tangent
+        return _Moving(self.value * other.value, tangent)
+
+
+def _small_cofactor(xp: Any, x: Any, tangent: Any = None) -> Any:
     """The cofactors of matrices up to 4×4 as sums of products of entries.
 
     Products keep their digits whatever the scales of rows and columns are, where sums of
     powers of the matrix cancel. Rolling the rows by i and the columns by j brings entry
-    (i, j) to the corner; for an even size each roll by one turns the sign.
+    (i, j) to the corner; for an even size each roll by one turns the sign. With a `tangent`
+    of the matrix, that of the cofactors.
     """
     size = x.shape[-1]
     if size == 1:
-        return x * 0.0 + 1.0
-    rows = {i: xp.roll(x, shift=-i, axis=-2) for i in range(1, size)}
-    rolled = {
-        (i, j): xp.roll(rows[i], shift=-j, axis=-1) for i in range(1, size) for j in range(1, size)
-    }
-    minor = _minor(rolled, tuple(range(1, size)), tuple(range(1, size)))
+        return x * 0.0 + (1.0 if tangent is None else 0.0)
+    places = range(1, size)
+
+    def rolled(matrix: Any) -> dict[tuple[int, int], Any]:
+        rows = {i: xp.roll(matrix, shift=-i, axis=-2) for i in places}
+        return {(i, j): xp.roll(rows[i], shift=-j, axis=-1) for i in places for j in places}
+
+    entries = rolled(x)
+    if tangent is not None:
+        entries = {place: _Moving(entries[place], t) for place, t in rolled(tangent).items()}
+    minor = _minor(entries, tuple(places), tuple(places))
+    if tangent is not None:
+        minor = minor.tangent
     if size % 2:
         return minor
     signs = np.array([[(-1.0) ** (i + j) for j in range(size)] for i in range(size)])
@@ -504,6 +539,7 @@ def _per_matrix(x: TensorSpec) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="det",
+        scales=Scales(parts=("size", "rows", "columns")),
         onnx="Det",
         numbers="floating",
         analytic=True,
@@ -540,6 +576,7 @@ def _slogdet_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="slogdet",
+        scales=Scales(parts=("size", "rows", "columns")),
         numbers="floating",
         group="linear algebra",
         numpy=(Spelling("x=a", names="linalg.slogdet"),),
@@ -575,6 +612,7 @@ def _cholesky_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="cholesky",
+        scales=Scales(parts=("size", "both")),
         numbers="floating",
         group="linear algebra",
         inputs=("x",),
@@ -744,6 +782,7 @@ def _qr_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
 REGISTRY.register(
     Operator(
         name="qr",
+        scales=Scales(parts=("size", "columns")),
         numbers="floating",
         group="linear algebra",
         numpy=(Spelling("x=a mode", names="linalg.qr"),),

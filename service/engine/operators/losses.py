@@ -8,7 +8,15 @@ import numpy as np
 
 from service.engine.errors import OperatorError
 from service.engine.operators._batch import native
-from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.registry import (
+    REGISTRY,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    Scales,
+    TensorSpec,
+)
 from service.engine.shapes import broadcast, floating, promote
 
 REDUCTION = Attribute(
@@ -92,6 +100,7 @@ def _cross_entropy_infer(logits: TensorSpec, labels: TensorSpec, *, reduction: s
 REGISTRY.register(
     Operator(
         name="cross_entropy",
+        scales=Scales(parts=("size", "offset")),
         group="loss",
         inputs=("logits", "labels"),
         summary="Softmax cross-entropy from logits; labels are class numbers or probabilities.",

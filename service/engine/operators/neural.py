@@ -18,6 +18,7 @@ from service.engine.registry import (
     Domain,
     Example,
     Operator,
+    Scales,
     TensorSpec,
 )
 from service.engine.shapes import broadcast, checked_axis, floating, promote
@@ -52,6 +53,7 @@ def softmax(x: Any, *, axis: int) -> Any:
 REGISTRY.register(
     Operator(
         name="softmax",
+        scales=Scales(parts=("size", "offset")),
         onnx="Softmax",
         numbers="numeric",
         analytic=lambda x, *, axis: np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True),
@@ -72,6 +74,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="log_softmax",
+        scales=Scales(parts=("size", "offset")),
         onnx="LogSoftmax",
         numbers="numeric",
         analytic=lambda x, *, axis: x - np.log(np.sum(np.exp(x), axis=axis, keepdims=True)),
@@ -519,6 +522,7 @@ def _batch_norm_infer(x: TensorSpec, *per_channel: TensorSpec, epsilon: float) -
 REGISTRY.register(
     Operator(
         name="batch_norm",
+        scales=Scales(parts=("size", "offset")),
         group="neural network",
         inputs=("x", "scale", "bias", "mean", "variance"),
         min_inputs=3,
@@ -564,6 +568,7 @@ def _layer_norm_infer(x: TensorSpec, *affine: TensorSpec, axis: int, epsilon: fl
 REGISTRY.register(
     Operator(
         name="layer_norm",
+        scales=Scales(parts=("size", "offset")),
         group="neural network",
         inputs=("x", "scale", "bias"),
         min_inputs=1,

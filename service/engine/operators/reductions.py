@@ -9,7 +9,15 @@ import numpy as np
 
 from service.engine.errors import OperatorError
 from service.engine.operators._batch import shift_axis
-from service.engine.registry import REGISTRY, Attribute, Domain, Example, Operator, TensorSpec
+from service.engine.registry import (
+    REGISTRY,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    Scales,
+    TensorSpec,
+)
 from service.engine.shapes import checked_axes, checked_axis, floating, reduced
 from service.engine.spelling import Spelling
 
@@ -246,6 +254,7 @@ _SPREAD_EXAMPLES = (
 REGISTRY.register(
     Operator(
         name="var",
+        scales=Scales(parts=("size", "offset")),
         group="reduction",
         numpy=(Spelling("x=a axis dtype out correction=ddof keepdims * where mean"),),
         inputs=("x",),
@@ -261,6 +270,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="std",
+        scales=Scales(parts=("size", "offset")),
         group="reduction",
         numpy=(Spelling("x=a axis dtype out correction=ddof keepdims * where mean"),),
         inputs=("x",),
@@ -354,6 +364,7 @@ def _logsumexp_infer(x: TensorSpec, *, axis: Any, keepdims: bool) -> TensorSpec:
 REGISTRY.register(
     Operator(
         name="logsumexp",
+        scales=Scales(parts=("size", "offset")),
         onnx="ReduceLogSumExp",
         analytic=lambda x, *, axis, keepdims: np.log(
             np.sum(np.exp(x), axis=axis, keepdims=keepdims)

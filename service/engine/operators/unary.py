@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.operators._define import unary
-from service.engine.registry import Attribute
+from service.engine.registry import Attribute, Scales
 from service.engine.shapes import same
 
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
@@ -25,6 +25,7 @@ unary(
     summary="The exponential function.",
     formula="exp(x)",
     gradient="dx = g * y",
+    scales=Scales(reach=((-700.0, 700.0),)),
 )
 unary(
     "log",
@@ -37,6 +38,7 @@ unary(
     formula="log(x)",
     gradient="dx = g / x",
     interval=(0.3, 3.0),
+    scales=Scales(reach=((0.0, 1e300),), near=(1.0,)),
 )
 unary(
     "sqrt",
@@ -51,6 +53,7 @@ unary(
     gradient="dx = g / (2 * y)",
     kinks="The slope at 0 is inf.",
     interval=(0.3, 3.0),
+    scales=Scales(reach=((0.0, 1e300),)),
 )
 unary(
     "square",
@@ -64,6 +67,7 @@ unary(
     formula="x**2",
     gradient="dx = g * 2 * x",
     code="{0} ** 2",
+    scales=Scales(reach=((-1e100, 1e100),)),
 )
 unary(
     "sign",
@@ -95,6 +99,7 @@ unary(
     kinks="The slope at 0 is 0.",
     avoid=(0.0,),
     aliases=("absolute",),
+    scales=Scales(reach=((-1e300, 1e300),)),
 )
 unary(
     "sin",
@@ -106,6 +111,7 @@ unary(
     summary="The sine of an angle in radians.",
     formula="sin(x)",
     gradient="dx = g * cos(x)",
+    scales=Scales(reach=((-1000000.0, 1000000.0),)),
 )
 unary(
     "cos",
@@ -117,6 +123,7 @@ unary(
     summary="The cosine of an angle in radians.",
     formula="cos(x)",
     gradient="dx = -g * sin(x)",
+    scales=Scales(reach=((-1000000.0, 1000000.0),)),
 )
 unary(
     "tanh",
@@ -129,6 +136,7 @@ unary(
     summary="The hyperbolic tangent.",
     formula="tanh(x)",
     gradient="dx = g * (1 - y**2), computed as 4 * logistic_density(2x)",
+    scales=Scales(reach=((-300.0, 300.0),)),
 )
 unary(
     "exp2",
@@ -139,6 +147,7 @@ unary(
     summary="2 to the power of the input.",
     formula="2**x",
     gradient="dx = g * y * ln 2",
+    scales=Scales(reach=((-1000.0, 1000.0),)),
 )
 unary(
     "expm1",
@@ -149,6 +158,7 @@ unary(
     summary="exp(x) - 1, exact near 0.",
     formula="exp(x) - 1",
     gradient="dx = g * exp(x)",
+    scales=Scales(reach=((-700.0, 700.0),)),
 )
 unary(
     "log1p",
@@ -160,6 +170,7 @@ unary(
     formula="log(1 + x)",
     gradient="dx = g / (1 + x)",
     interval=(-0.6, 2.0),
+    scales=Scales(reach=((-1.0, 1e300),), near=(-1.0,)),
 )
 unary(
     "log2",
@@ -171,6 +182,7 @@ unary(
     formula="log2(x)",
     gradient="dx = g / (x * ln 2)",
     interval=(0.3, 3.0),
+    scales=Scales(reach=((0.0, 1e300),), near=(1.0,)),
 )
 unary(
     "log10",
@@ -182,6 +194,7 @@ unary(
     formula="log10(x)",
     gradient="dx = g / (x * ln 10)",
     interval=(0.3, 3.0),
+    scales=Scales(reach=((0.0, 1e300),), near=(1.0,)),
 )
 for _name, _function, _what in (
     ("floor", np.floor, "The greatest integer that is not above the input."),
@@ -214,6 +227,7 @@ unary(
     formula="tan(x)",
     gradient="dx = g * (1 + y**2)",
     interval=(-1.2, 1.2),
+    scales=Scales(reach=((-1000000.0, 1000000.0),), near=(1.5707963267948966,)),
 )
 unary(
     "asin",
@@ -228,6 +242,7 @@ unary(
     interval=(-0.8, 0.8),
     aliases=("arcsin",),
     code="np.arcsin({0})",
+    scales=Scales(reach=((-1.0, 1.0),), near=(-1.0, 1.0)),
 )
 unary(
     "acos",
@@ -242,6 +257,7 @@ unary(
     interval=(-0.8, 0.8),
     aliases=("arccos",),
     code="np.arccos({0})",
+    scales=Scales(reach=((-1.0, 1.0),), near=(-1.0, 1.0)),
 )
 unary(
     "atan",
@@ -256,6 +272,7 @@ unary(
     gradient="dx = g / (1 + x**2)",
     aliases=("arctan",),
     code="np.arctan({0})",
+    scales=Scales(reach=((-1e300, 1e300),)),
 )
 unary(
     "sinh",
@@ -267,6 +284,7 @@ unary(
     summary="The hyperbolic sine.",
     formula="sinh(x)",
     gradient="dx = g * cosh(x)",
+    scales=Scales(reach=((-700.0, 700.0),)),
 )
 unary(
     "cosh",
@@ -278,6 +296,7 @@ unary(
     summary="The hyperbolic cosine.",
     formula="cosh(x)",
     gradient="dx = g * sinh(x)",
+    scales=Scales(reach=((-700.0, 700.0),)),
 )
 unary(
     "asinh",
@@ -291,6 +310,7 @@ unary(
     gradient="dx = g / sqrt(1 + x**2)",
     aliases=("arcsinh",),
     code="np.arcsinh({0})",
+    scales=Scales(reach=((-1e300, 1e300),)),
 )
 unary(
     "acosh",
@@ -305,6 +325,7 @@ unary(
     interval=(1.3, 3.0),
     aliases=("arccosh",),
     code="np.arccosh({0})",
+    scales=Scales(reach=((1.0, 1e300),), near=(1.0,)),
 )
 unary(
     "atanh",
@@ -319,6 +340,7 @@ unary(
     interval=(-0.8, 0.8),
     aliases=("arctanh",),
     code="np.arctanh({0})",
+    scales=Scales(reach=((-1.0, 1.0),), near=(-1.0, 1.0)),
 )
 
 
@@ -335,6 +357,7 @@ unary(
     formula="1 - x**2, computed as (1 - x) * (1 + x)",
     gradient="dx = -g * 2 * x",
     code="1.0 - {0} ** 2",
+    scales=Scales(reach=((-1.0, 1.0),), near=(-1.0, 1.0)),
 )
 
 
@@ -362,6 +385,7 @@ unary(
     formula="erf(x)",
     gradient="dx = g * 2 / sqrt(π) * exp(-x**2)",
     code="np.vectorize(math.erf)({0})",
+    scales=Scales(reach=((-27.0, 27.0),)),
 )
 unary(
     "erfc",
@@ -372,6 +396,7 @@ unary(
     formula="1 - erf(x)",
     gradient="dx = -g * 2 / sqrt(π) * exp(-x**2)",
     code="np.vectorize(math.erfc)({0})",
+    scales=Scales(reach=((-6.0, 26.0),)),
 )
 
 
@@ -395,4 +420,5 @@ unary(
     formula="exp(-scale * x**2)",
     gradient="dx = -g * 2 * scale * x * y",
     code="np.exp(-{scale} * {0} ** 2)",
+    scales=Scales(reach=((-26.0, 26.0),)),
 )
