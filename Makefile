@@ -144,6 +144,10 @@ lock: ## pin all dependencies with hashes
 sbom: ## write the software bill of materials
 	scripts/sbom.sh
 
+.PHONY: digits
+digits: $(VENV)/.dev ## a table of each operator's worst errors, in units in the last place
+	$(BIN)/python -m scripts.worst_errors
+
 audit: $(VENV)/.dev ## look the pinned dependencies up in the advisory database (or ADVISORIES=FOLDER)
 	scripts/audit.sh
 

@@ -15,7 +15,7 @@ from tests.engine.drawing import draw, examples
 from tests.engine.more_digits import Exact
 from tests.engine.test_operator_gradients import drawn_weights, gradients, program_code, run
 
-POINTS = 10
+POINTS = 16
 """Elements of a drawn input of an elementwise operator."""
 
 
@@ -52,6 +52,8 @@ def _scaled(
     def powers(shape: Any, low: float = -6, high: float = 6) -> Any:
         return 10.0 ** rng.uniform(low, high, shape)
 
+    if scale == "ordinary":
+        return x
     if scale == "size":
         return x * powers(())
     if scale == "offset":
@@ -72,7 +74,10 @@ def _scaled(
     low, high = op.scales.reach[min(place, len(op.scales.reach) - 1)]
     ends = np.where(rng.random(x.shape) < (0.5 if low < 0 < high else float(low < 0)), low, high)
     least = math.log10(low) if low > 0 else -12.0
-    return np.sign(ends) * 10.0 ** rng.uniform(least, np.log10(np.abs(ends)))
+    by_orders = np.sign(ends) * 10.0 ** rng.uniform(least, np.log10(np.abs(ends)))
+    # Tails of exponentials lie within one order of magnitude.
+    evenly = (np.arange(x.size) % 2 == 1).reshape(x.shape) & (high - low < 1e4)
+    return np.where(evenly, rng.uniform(low, high, x.shape), by_orders)
 
 
 def _into(op: Operator, moved: Any, point: Any, place: int) -> Any:

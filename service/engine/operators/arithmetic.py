@@ -166,10 +166,7 @@ binary(
     aliases=("power",),
     domain=Domain(ranges=((0.5, 2.0), (-2.0, 2.0))),
     scales=Scales(
-        reach=(
-            (0.0, 1e15),
-            (-8.0, 8.0),
-        ),
+        reach=((1e-6, 1e6), (-4.0, 4.0)),
         near=(1.0,),
     ),
 )
