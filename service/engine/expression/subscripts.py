@@ -250,7 +250,11 @@ def _part(reader: Reader, one: Value, at: ast.AST) -> Value:
     if isinstance(one, list | tuple | range):
         listed = list(one)
         if whole(listed) or not listed:
-            return np.asarray(listed, dtype=np.int64)
+            try:
+                return np.asarray(listed, dtype=np.int64)
+            except (ValueError, OverflowError):
+                message = "the indices are no array of integers: rows differ in length or size"
+                raise reader.fault(at, "syntax", message) from None
         one = reader.tensor(listed, at)
     if isinstance(one, Buffer):
         one = one.node(reader, at)
