@@ -6,10 +6,11 @@
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
-COPY requirements-build.txt requirements.txt ./
+COPY requirements-build.txt requirements.txt requirements-jit.txt ./
 RUN python -m venv /opt/gradient \
     && /opt/gradient/bin/python -m pip install --require-hashes -r requirements-build.txt \
-    && /opt/gradient/bin/python -m pip install --require-hashes -r requirements.txt
+    && /opt/gradient/bin/python -m pip install --require-hashes -r requirements.txt \
+    && /opt/gradient/bin/python -m pip install --require-hashes -r requirements-jit.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
 RUN /opt/gradient/bin/python -m pip install --no-deps --no-build-isolation . \
@@ -23,6 +24,7 @@ ENV PATH=/opt/gradient/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     GRADIENT_HOST=0.0.0.0 \
     GRADIENT_PORT=8000 \
+    GRADIENT_JIT_CACHE=/tmp/gradient-jit \
     DATABASE_URL=sqlite:////var/lib/gradient/store.sqlite3
 COPY --from=build /opt/gradient /opt/gradient
 COPY deploy/serve /usr/local/bin/serve

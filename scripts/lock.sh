@@ -10,8 +10,10 @@ compile() {
         --no-header --no-emit-index-url --no-emit-find-links --no-annotate "$@"
 }
 compile pyproject.toml --extra postgres --extra layout --output-file requirements.txt
-compile pyproject.toml --extra dev --extra postgres --extra layout --constraint requirements.txt \
+compile pyproject.toml --extra dev --extra postgres --extra layout --extra jit --constraint requirements.txt \
     --output-file requirements-dev.txt
+compile pyproject.toml --extra jit --constraint requirements-dev.txt \
+    --output-file requirements-jit.txt
 compile pyproject.toml --extra cluster --constraint requirements-dev.txt \
     --output-file requirements-cluster.txt
 sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml |

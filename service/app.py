@@ -27,6 +27,7 @@ from service import __version__, routes
 from service.codes import Refusal
 from service.engine.errors import EngineError
 from service.engine.memory import keep_freed_memory
+from service.engine.run import choose
 from service.errors import MEDIA_TYPE, problem
 from service.http.application import Application
 from service.http.metrics import Metrics
@@ -167,14 +168,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(app.close)
         stack.callback(drain_on_sigterm(state, app.settings.drain_seconds))
         app.start()
-        _settle()
+        _settle(app.settings)
         yield
         state.stopped = True
 
 
-def _settle() -> None:
+def _settle(settings: Settings) -> None:
     """What is loaded now stays: the collector need not look at it again."""
     keep_freed_memory()
+    choose.prepare(settings.jit_cache)
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -158,6 +158,11 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, description="Worker processes of `serve`.")
     root_path: str = Field("", description="The path that a proxy puts in front.")
     public_url: str = Field("", description="Put in front of /problems/… in problem types.")
+    jit_cache: Path | None = Field(
+        None,
+        description="A folder for compiled loops (the extra jit); by default one of the user's. "
+        "Where nothing can be written, each start compiles them: half a second.",
+    )
     playground: bool = Field(True, description="Serve the playground at /.")
     tasks_dir: Path | None = Field(None, description="A folder of grading tasks.")
     database_url: SecretStr = Field(

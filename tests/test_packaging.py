@@ -32,7 +32,8 @@ def name_of(requirement: str) -> str:
     ("lock", "extras"),
     [
         ("requirements.txt", ["postgres", "layout"]),
-        ("requirements-dev.txt", ["postgres", "layout", "dev"]),
+        ("requirements-dev.txt", ["postgres", "layout", "jit", "dev"]),
+        ("requirements-jit.txt", ["jit"]),
         ("requirements-cluster.txt", ["cluster"]),
     ],
 )
@@ -69,7 +70,15 @@ def test_the_build_backend_is_pinned_by_hash() -> None:
 
 
 def test_heavy_libraries_stay_out_of_the_core() -> None:
-    assert not pinned("requirements.txt") & {"torch", "jax", "ray", "onnx", "playwright", "scipy"}
+    assert not pinned("requirements.txt") & {
+        "torch",
+        "jax",
+        "ray",
+        "onnx",
+        "playwright",
+        "scipy",
+        "llvmlite",
+    }
 
 
 def test_dockerfile_passes_the_linter() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from service.engine.control import Control
 from service.engine.errors import Fault, GraphError
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
-from service.engine.run import floats, levelized
+from service.engine.run import choose
 from service.engine.run.backward import pull_back, reached_from
 from service.engine.run.forward import run
 from service.engine.run.generated import straight
@@ -68,7 +68,8 @@ def forward(
     Raises GraphError for a value that an operator refuses, DeadlineExceeded, Cancelled.
     """
     if program.floats:
-        v = _float_values(program, inputs, control)
+        plan = choose.plan_of(program.graph)
+        v = plan.forward(float_leaves(program, inputs), control)
         position = program.graph.index
         outputs: dict[str, Tensor] = {name: v[position[name]] for name in program.outputs}
         everything = dict(zip(program.graph.ids, v, strict=False)) if values else None
@@ -187,18 +188,13 @@ def _float_gradient(
     graph = program.graph
     index = graph.index
     positions = [index[target] for target in targets]
-    plan = levelized.plan_of(graph)
-    v: Sequence[float]
-    grads: Sequence[float | None]
-    if plan is not None:
-        gathered: list[tuple[Any, ...]] = []
-        array = levelized.forward(graph, plan, float_leaves(program, inputs), control, gathered)
-        slopes, joined = levelized.backward(plan, array, index[name], seed, control, gathered)
-        v, grads = Slots(plan.slots, array), Slots(plan.slots, slopes, joined)
-    else:
-        v = floats.forward(graph, float_leaves(program, inputs), control)
-        needed = floats.reached_from(graph, positions) if chosen and not node_gradients else None
-        grads = floats.backward(graph, v, [(index[name], seed)], needed, control)
+    v, grads = choose.plan_of(graph).gradient(
+        float_leaves(program, inputs),
+        index[name],
+        seed,
+        positions if chosen and not node_gradients else None,
+        control,
+    )
     found = [0.0 if grads[position] is None else grads[position] for position in positions]
     warnings = _first_bad_float(program, v, [v[index[name]]])
     if not all(map(math.isfinite, found)):  # type: ignore[arg-type]
@@ -222,43 +218,6 @@ def _float_gradient(
         node_gradients=per_node,
         warnings=warnings,
     )
-
-
-class Slots(Sequence[Any]):
-    """Numbers of a level-by-level run, read by node position; None where no path leads."""
-
-    def __init__(self, slots: Any, numbers: Any, joined: Any = None) -> None:
-        self._slots = slots
-        self._numbers = numbers
-        self._joined = joined
-
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    def __getitem__(self, position: Any) -> Any:
-        slot = self._slots[position]
-        if self._joined is not None and not self._joined[slot]:
-            return None
-        return self._numbers[slot].item()
-
-    def __iter__(self) -> Iterator[Any]:
-        numbers = self._numbers[self._slots].tolist()
-        if self._joined is None:
-            return iter(numbers)
-        flags = self._joined[self._slots].tolist()
-        return (x if flag else None for x, flag in zip(numbers, flags, strict=True))
-
-
-def _float_values(
-    program: Program, inputs: Mapping[str, Tensor], control: Control | None
-) -> Sequence[float]:
-    """The values of a program on floats by position, whichever way it runs."""
-    graph = program.graph
-    plan = levelized.plan_of(graph)
-    leaves = float_leaves(program, inputs)
-    if plan is None:
-        return floats.forward(graph, leaves, control)
-    return Slots(plan.slots, levelized.forward(graph, plan, leaves, control))
 
 
 def float_leaves(program: Program, inputs: Mapping[str, Tensor]) -> list[float]:

@@ -42,7 +42,7 @@ class Graph:
     literals   values of the literal inputs; literal `j` has position `-1 - j`
     projections  negative position → (node position, index of its output)
     outputs    the names of the outputs
-    plan       how it runs level by level, once `levelized` was asked
+    plan       how it runs on numbers, once `choose` was asked
     gates      its nodes of other than the plain kinds, once `floats` was asked
     programs   the Programs that `program_for` made of it last
     labels     position → the name by which a node is shown, where that isn't its id

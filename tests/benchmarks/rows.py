@@ -89,7 +89,28 @@ def _engine(size: int, kind: str) -> list[Row]:
     return rows
 
 
+def _registered(size: int, kind: str, gates: str, target: float, way: tuple[str, ...] = ()) -> Row:
+    shape = (str(size), kind, gates)
+    return Row(
+        f"HTTP, registered {kind} {size:,} {gates}{', no jit' if way else ''} / plain float loop",
+        Contender("registered.py", (*shape, *way)),
+        Contender("float_loop.py", shape),
+        target,
+    )
+
+
 ROWS: list[Row] = [
+    *(
+        _registered(size, kind, gates, target, way)
+        for size, kind, gates, with_jit, without in (
+            (100_000, "deep", "smooth", 0.15, 1.2),
+            (100_000, "deep", "gates", 0.15, 1.2),
+            (2_000, "deep", "gates", 0.5, 1.5),
+            (3_000, "wide", "smooth", 0.25, 0.25),
+            (9_000, "wide", "smooth", 0.15, 0.15),
+        )
+        for target, way in ((with_jit, ()), (without, ("loops",)))
+    ),
     Row("small graph, requests/s / bare ASGI", _http("ours"), _http("bare"), 0.45, "rate", True),
     Row("small graph, p99 / bare ASGI", _http("ours"), _http("bare"), 3, "p99"),
     Row(

@@ -11,7 +11,7 @@ from service.engine.compute import float_leaves, forward, gradient
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.program import program_for
-from service.engine.run import floats, levelized
+from service.engine.run import choose, floats, levelized, native
 
 GATES = {"add": 2, "mul": 2, "sub": 2, "maximum": 2, "div": 2, "tanh": 1, "sin": 1, "neg": 1}
 
@@ -36,10 +36,14 @@ def wide(count: int, seed: int = 0, reach: int | None = None) -> Graph:
     return resolve(spec)
 
 
+@pytest.fixture(autouse=True)
+def _without_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "installed", lambda: False)
+
+
 def test_values_and_gradients_agree_with_the_plain_loop() -> None:
-    graph = wide(levelized.LEAST_NODES + 500)
-    plan = levelized.plan_of(graph)
-    assert plan is not None
+    graph = wide(10_500)
+    assert type(choose.plan_of(graph)) is levelized.Plan
     program = program_for(graph, {})
     assert program.floats
     v = floats.forward(graph, float_leaves(program, {}))
@@ -58,16 +62,13 @@ def test_values_and_gradients_agree_with_the_plain_loop() -> None:
         assert list(mine.gradients.values()) == pytest.approx(expected[:3], rel=1e-7)
 
 
-def test_choice_depends_on_the_graph_alone() -> None:
-    assert levelized.plan_of(wide(levelized.LEAST_NODES - 100)) is None
-    assert levelized.plan_of(wide(levelized.LEAST_NODES + 100, reach=8)) is None
-    graph = wide(levelized.LEAST_NODES + 100)
-    assert levelized.plan_of(graph) is levelized.plan_of(graph)
+def test_only_graphs_with_enough_nodes_in_a_group_go_by_levels() -> None:
+    assert type(choose.plan_of(wide(400))) is floats.Loops
+    assert type(choose.plan_of(wide(10_100, reach=8))) is floats.Loops
 
 
 def test_a_second_run_gives_the_same_bits() -> None:
-    graph = wide(levelized.LEAST_NODES + 500, seed=3)
-    program = program_for(graph, {})
+    program = program_for(wide(10_500, seed=3), {})
     assert repr(gradient(program, {})) == repr(gradient(program, {}))
 
 

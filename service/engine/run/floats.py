@@ -261,6 +261,28 @@ def exact_parts(
         return [float(part) for _, part in parts]
 
 
+class Loops:
+    """The plan of a graph that runs this way."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def forward(self, leaves: Sequence[float], control: Control | None) -> Sequence[Any]:
+        return forward(self._graph, leaves, control)
+
+    def gradient(
+        self,
+        leaves: Sequence[float],
+        position: int,
+        seed: float,
+        wanted: Sequence[int] | None,
+        control: Control | None,
+    ) -> tuple[Sequence[Any], Sequence[float | None]]:
+        v = forward(self._graph, leaves, control)
+        needed = None if wanted is None else reached_from(self._graph, wanted)
+        return v, backward(self._graph, v, [(position, seed)], needed, control)
+
+
 def reached_from(graph: Graph, wanted: Sequence[int]) -> bytes:
     """A flag per position: whether the node depends on a wanted one."""
     reached = bytearray(len(graph) + len(graph.literals))

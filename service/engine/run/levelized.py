@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,10 @@ from service.engine.graph import Graph
 from service.engine.namespaces import ARRAYS
 from service.engine.operators import REGISTRY
 from service.engine.registry import Operator, Rule
+from service.engine.run.numbers import Numbers
 
-LEAST_NODES = 10_000
-LEAST_WIDTH = 200
-"""Nodes per level, on average, from which on gathers are worth their overhead."""
+LEAST_GROUP = 30
+"""Nodes of a group, on average, from which on gathers are worth their overhead."""
 _LOOK = 10_000
 _OUTPUTS_KEPT = 4
 
@@ -46,17 +46,37 @@ class Group:
 class Plan:
     """The nodes renumbered so that a group's results lie side by side.
 
+    leaves    how many there are; they come first
+    literals  the values of the literals, which come next
     slots     the slot of every node by position, then of the literals, last one first
     first     the slot of each node's first input, by slot (unset for leaves)
     second    likewise of its last input
     groups    in the order in which they run
     """
 
+    leaves: int
+    literals: Any
     slots: Any
     first: Any
     second: Any
     groups: list[Group]
     sweeps: dict[int, _Sweep] = field(default_factory=dict)
+
+    def forward(self, leaves: Sequence[float], control: Control | None) -> Sequence[Any]:
+        return Numbers(forward(self, leaves, control), self.slots)
+
+    def gradient(
+        self,
+        leaves: Sequence[float],
+        position: int,
+        seed: float,
+        wanted: Sequence[int] | None,
+        control: Control | None,
+    ) -> tuple[Sequence[Any], Sequence[float | None]]:
+        gathered: list[tuple[Any, ...]] = []
+        v = forward(self, leaves, control, gathered)
+        slopes, joined = backward(self, v, position, seed, control, gathered)
+        return Numbers(v, self.slots), Numbers(slopes, self.slots, joined)
 
     def sweep(self, position: int) -> _Sweep:
         """How gradients come back from a node; those of the last few are remembered."""
@@ -95,23 +115,16 @@ class _Sweep:
 
 
 def plan_of(graph: Graph) -> Plan | None:
-    """The graph's plan, made once; None for a graph that is small, deep or of many kinds."""
-    if graph.plan is None:
-        graph.plan = _plan(graph) or False
-    plan: Plan | Literal[False] = graph.plan
-    return plan or None
-
-
-def _plan(graph: Graph) -> Plan | None:
+    """The graph's plan; None for a graph with less than `LEAST_GROUP` nodes in a group."""
     count = len(graph.order)
-    if count < LEAST_NODES or not graph.scalar or graph.attrs:
+    if not graph.scalar or graph.attrs:
         return None
     if any(len(sources) != 2 for sources in graph.many.values()):
         return None
     used = {code: REGISTRY.by_code(code) for code in set(graph.codes)}
     if any(op.group in ("comparison", "logic") for op in used.values()):
         return None
-    levels = _levels(graph, count // LEAST_WIDTH)
+    levels = _levels(graph, count // LEAST_GROUP)
     if levels is None:
         return None
     codes = _array(graph.codes)
@@ -133,6 +146,8 @@ def _plan(graph: Graph) -> Plan | None:
     second[base:] = slots[_array(graph.second)[rank]]
     sorted_key = key[rank]
     starts = np.flatnonzero(np.diff(sorted_key, prepend=-1))
+    if count < LEAST_GROUP * len(starts):
+        return None
     stops = np.append(starts[1:], count)
     groups = []
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
@@ -141,7 +156,7 @@ def _plan(graph: Graph) -> Plan | None:
         function = getattr(ARRAYS, op.name)
         inputs = 1 if op.arity == (1, 1) else 2
         groups.append(Group(op, function, inputs, level, base + start, base + stop))
-    return Plan(slots, first, second, groups)
+    return Plan(len(leaves), np.array(graph.literals[::-1]), slots, first, second, groups)
 
 
 def _levels(graph: Graph, allowed: int) -> Any | None:
@@ -167,7 +182,6 @@ def _array(column: Sequence[int]) -> Any:
 
 
 def forward(
-    graph: Graph,
     plan: Plan,
     leaves: Sequence[float],
     control: Control | None = None,
@@ -175,9 +189,8 @@ def forward(
 ) -> Any:
     """The value of every slot, as an array; each group's inputs are put into `gathered`."""
     v = np.empty(len(plan.first))
-    v[: len(leaves)] = leaves
-    literals = graph.literals[::-1]
-    v[len(leaves) : len(leaves) + len(literals)] = literals
+    v[: plan.leaves] = leaves
+    v[plan.leaves : plan.leaves + len(plan.literals)] = plan.literals
     first, second = plan.first, plan.second
     with np.errstate(all="ignore"):
         for group in plan.groups:

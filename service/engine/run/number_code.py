@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -163,38 +164,53 @@ def numbers_of(shape: Shape) -> list[str]:
     return [f"k{place}" for place, (_, value) in enumerate(shape) if value is float]
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Statements from arguments to results; a result is None for an input without a gradient."""
+
+    arguments: list[str]
+    lines: list[str]
+    results: list[str | None]
+
+    def function(self) -> Callable[..., Any]:
+        """As a function of Python; with one result it returns that alone."""
+        results = ", ".join(str(result) for result in self.results)
+        head = f"def gate({', '.join(self.arguments)}):"
+        names = dict(FUNCTIONS)
+        exec("\n ".join([head, *self.lines, f"return {results}"]), names)
+        made: Callable[..., Any] = names["gate"]
+        return made
+
+
+def forward_text(code: int, count: int, shape: Shape = ()) -> Text:
+    """The operator on `count` numbers `x0` … and the numbers among its attributes."""
+    op, text = REGISTRY.by_code(code), NumberCode()
+    inputs, numbers = [Number(text, f"x{i}") for i in range(count)], numbers_of(shape)
+    result = text.emit(op, inputs, bound(text, shape, numbers))
+    return Text([x.name for x in inputs] + numbers, text.lines, [result.name])
+
+
+def backward_text(code: int, count: int, wanted: tuple[int, ...], shape: Shape = ()) -> Text:
+    """What the gate adds to each of the `wanted` inputs, from `g, y, x0 …` and the numbers."""
+    op, text = REGISTRY.by_code(code), NumberCode()
+    g, y, *inputs = (Number(text, name) for name in ["g", "y", *(f"x{i}" for i in range(count))])
+    numbers = numbers_of(shape)
+    attrs = bound(text, shape, numbers)
+    parts = text.pull_back(op, wanted, g, y, inputs, attrs) if wanted else {}
+    names = ["g", "y", *(x.name for x in inputs), *numbers]
+    results = [parts[index].name if index in parts else None for index in wanted]
+    return Text(names, text.lines, results)
+
+
 @lru_cache(_KEPT)
 def forward_function(code: int, count: int, shape: Shape = ()) -> Callable[..., Any]:
-    """The operator as a function of `count` numbers and the numbers among its attributes."""
-    op, text = REGISTRY.by_code(code), NumberCode()
-    inputs = [Number(text, f"x{i}") for i in range(count)]
-    numbers = numbers_of(shape)
-    result = text.emit(op, inputs, bound(text, shape, numbers))
-    *lines, last = text.lines
-    head = f"def gate({', '.join([x.name for x in inputs] + numbers)}):"
-    return _defined([head, *lines, "return " + last.removeprefix(f"{result.name} = ")])
+    """`forward_text` as a function of Python."""
+    return forward_text(code, count, shape).function()
 
 
 @lru_cache(_KEPT)
 def backward_function(
     code: int, count: int, wanted: tuple[int, ...], shape: Shape = ()
 ) -> Callable[..., Any]:
-    """A function `(g, y, *inputs, *numbers)`: what the gate adds to each of the `wanted` inputs.
-
-    A tuple, but a single number for one wanted input; None for an input without a gradient.
-    """
-    op, text = REGISTRY.by_code(code), NumberCode()
-    g, y, *inputs = (Number(text, name) for name in ["g", "y", *(f"x{i}" for i in range(count))])
-    numbers = numbers_of(shape)
-    attrs = bound(text, shape, numbers)
-    parts = text.pull_back(op, wanted, g, y, inputs, attrs)
-    result = ", ".join(parts[index].name if index in parts else "None" for index in wanted)
-    head = f"def gate(g, y, {', '.join([x.name for x in inputs] + numbers)}):"
-    return _defined([head, *text.lines, f"return {result}"])
-
-
-def _defined(lines: Sequence[str]) -> Callable[..., Any]:
-    names = dict(FUNCTIONS)
-    exec("\n ".join(lines), names)
-    made: Callable[..., Any] = names["gate"]
-    return made
+    """`backward_text` as a function of Python."""
+    return backward_text(code, count, wanted, shape).function()

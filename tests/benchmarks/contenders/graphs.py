@@ -10,7 +10,35 @@ LEAVES = 4
 Steps = list[tuple[str, list[int]]]
 
 
-def recipe(size: int, kind: str) -> tuple[list[float], Steps]:
+GATE_SETS = {
+    "smooth": {"add": 2, "mul": 2, "cos": 1},
+    "gates": {"add": 2, "mul": 2, "maximum": 2, "tanh": 1, "sigmoid": 1},
+}
+
+
+def drawn(size: int, kind: str, gates: str) -> tuple[list[float], Steps]:
+    """`recipe` with one of the sets of gates; deep ones so that no gradient vanishes or grows.
+
+    Those are a sum that goes on and on, of gates of one input that are applied in a row; what
+    it is multiplied by are leaves near 1.
+    """
+    if kind == "wide":
+        return recipe(size, kind, GATE_SETS[gates])
+    rng = random.Random(size)
+    total, term, steps = 0, 1, []
+    while len(steps) < size - 1:
+        gate, arity = rng.choice(list(GATE_SETS[gates].items()))
+        other = rng.randrange(LEAVES) if gate == "mul" else term
+        steps.append((gate, [total, other] if arity == 2 else [term]))
+        if arity == 2:
+            total = LEAVES + len(steps) - 1
+        else:
+            term = LEAVES + len(steps) - 1
+    steps.append(("add", [total, term]))
+    return [rng.uniform(0.999, 1.001) for _ in range(LEAVES)], steps
+
+
+def recipe(size: int, kind: str, gates: dict[str, int] = GATES) -> tuple[list[float], Steps]:
     """Leaf values, then (gate, positions) of about `size` nodes; deep ones read the last eight.
 
     What no node reads is added up, pair by pair, so that the output, which is the last node,
@@ -24,9 +52,9 @@ def recipe(size: int, kind: str) -> tuple[list[float], Steps]:
     sinks = LEAVES
     while len(steps) + sinks - 1 < size:
         position = LEAVES + len(steps)
-        gate = rng.choice(list(GATES))
+        gate = rng.choice(list(gates))
         low = 0 if kind == "wide" else max(0, position - 8)
-        sources = [rng.randrange(low, position) for _ in range(GATES[gate])]
+        sources = [rng.randrange(low, position) for _ in range(gates[gate])]
         for source in set(sources):
             sinks -= not read[source]
             read[source] = 1
