@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,99 +150,3 @@ def dotted_name(at: ast.expr) -> str | None:
     if isinstance(owner, ast.Attribute) and owner.attr in SUBMODULES:
         name, owner = f"{owner.attr}.{name}", owner.value
     return name if isinstance(owner, ast.Name) and owner.id in MODULES else None
-
-
-_LIBRARIES = {
-    "torch": "PyTorch",
-    "nn": "PyTorch",
-    "F": "PyTorch",
-    "jnp": "JAX",
-    "jax": "JAX",
-    "lax": "JAX",
-    "tf": "TensorFlow",
-    "keras": "Keras",
-    "K": "Keras",
-    "scipy": "SciPy",
-    "special": "SciPy",
-    "stats": "SciPy",
-    "sp": "SciPy",
-    "cp": "CuPy",
-    "sympy": "SymPy",
-    "anp": "autograd",
-    "random": "Python",
-}
-"""Names that stand for modules of other libraries, unless something was assigned to them."""
-
-_ELSEWHERE = {
-    "add_": "add",
-    "concatenate": "concat",
-    "cat": "concat",
-    "reduce_sum": "sum",
-    "reduce_mean": "mean",
-    "multiply": "multiply",
-    "mm": "matmul",
-    "bmm": "matmul",
-    "mul": "multiply",
-    "expit": "sigmoid",
-    "nll_loss": "nll",
-    "mse_loss": "mse",
-    "l1_loss": "l1",
-    "smooth_l1_loss": "huber",
-    "conv2d": "conv",
-    "max_pool2d": "max_pool",
-    "avg_pool2d": "average_pool",
-    "logsigmoid": "log_sigmoid",
-    "ln": "log",
-    "arange": "np.arange",
-    "zeros": "np.zeros",
-    "ones": "np.ones",
-    "eye": "np.eye",
-    "linspace": "np.linspace",
-    "pdf": "",
-    "tensor": "np.array",
-    "array": "np.array",
-}
-
-
-def foreign(at: ast.expr, assigned: Container[str]) -> tuple[str, str] | None:
-    """For a dotted name of another library: it, and what to write instead; else None."""
-    parts: list[str] = []
-    while isinstance(at, ast.Attribute) and len(parts) < 6:
-        parts.append(at.attr)
-        at = at.value
-    if not parts or not isinstance(at, ast.Name) or at.id in assigned:
-        return None
-    if at.id in MODULES and parts[-1] == "random":
-        return (
-            f"{at.id}.{'.'.join(parts[::-1])}"[:64],
-            "an answer depends on its request alone: give the numbers as an input",
-        )
-    library = _LIBRARIES.get(at.id)
-    if library is None or (len(at.id) == 1 and hasattr(np.ndarray, parts[0])):  # K.T of a matrix K
-        return None
-    name = parts[0][:64]
-    spelled = f"{at.id}.{'.'.join(parts[::-1])}"[:64]
-    ours = _ELSEWHERE.get(name, name)
-    if ours in CATALOGUED or ours in SPELLED:
-        own = f"write {ours}(…)" + (f" or np.{ours}(…)" if of_numpy(ours) is not None else "")
-        return spelled, own
-    if ours.startswith("np."):
-        return spelled, f"write {ours}(…)"
-    return spelled, f"{library}'s names aren't read: NumPy's are, and those of GET /v1/operators"
-
-
-STRANGERS = {
-    "pi": "write np.pi",
-    "π": "write np.pi",
-    "e": "write np.e, or exp(x) for a power of it",
-    "tau": "write np.tau",
-    "inf": "write np.inf",
-    "nan": "write np.nan",
-    "eps": "assign it: eps = 1e-8",
-    **{
-        name: f"{library}'s names aren't read: NumPy's are"
-        for name, library in _LIBRARIES.items()
-        if name not in ("F", "K", "nn", "sp", "cp", "random")
-    },
-}
-"""Names that are an input nowhere else, and what to write for what they mean there."""

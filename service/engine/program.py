@@ -12,11 +12,11 @@ import numpy as np
 from service.engine.code import Code
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, OperatorError, escaped
+from service.engine.expression.hints import STRANGERS
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import Leaf
 from service.engine.look_alikes import described, skeleton
 from service.engine.lru_cache import Recent
-from service.engine.numpy_compat import STRANGERS
 from service.engine.operators import REGISTRY
 from service.engine.registry import TensorSpec
 from service.engine.trace import Builder, Traced

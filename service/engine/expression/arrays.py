@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.engine.expression.hints import of_attribute
 from service.engine.expression.values import (
     UNKNOWN,
     DType,
@@ -71,7 +72,7 @@ def attribute(reader: Reader, owner: Value, at: ast.Attribute) -> Value:
             at,
             "syntax",
             f"the attribute '.{at.attr[:64]}' is not read",
-            "only .T, .shape, .size, .ndim and methods are",
+            of_attribute(at.attr),
         )
     if owner is UNKNOWN:
         return UNKNOWN

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.engine.errors import OperatorError
+from service.engine.expression.hints import KEYWORDS
 from service.engine.expression.values import (
     UNKNOWN,
     DType,
@@ -29,17 +30,6 @@ if TYPE_CHECKING:
 Function = Callable[..., Value]
 LARGEST_INTEGER = 2**53
 """Integers up to here are floats exactly, and print in a bounded number of digits."""
-
-_KEYWORDS = {
-    "dim": "axis",
-    "keepdim": "keepdims",
-    "dims": "axis",
-    "axes": "axis",
-    "unbiased": "correction",
-    "negative_slope": "alpha",
-    "eps": "epsilon",
-}
-"""Keywords of other libraries, and what is written here."""
 
 
 def operator_of(signature: Signature, name: str) -> Function:
@@ -148,14 +138,14 @@ def _bind(
     if len(rest) > len(positional) or stray:
         most = len(op.inputs)
         detail = f"{name} takes {most} input{'s' if most != 1 else ''}, here {len(args)}"
-        raise reader.fault(at, "arity", detail, _order(signature), op.name)
+        raise reader.fault(at, "arity", detail, _stray(at, name) or _order(signature), op.name)
     given: dict[str, Value] = {}
     for parameter, value in zip(positional, rest, strict=False):
         _give(reader, at, op, parameter, value, given)
     for keyword, value in keywords.items():
         named = signature.by_name.get(keyword)
         if named is None:
-            hint = _KEYWORDS.get(keyword)
+            hint = KEYWORDS.get(keyword)
             if hint in signature.by_name:
                 hint = f"write {hint}="
             else:
@@ -184,6 +174,13 @@ def _bind(
                 at, "arity", f"{name}: '{left[0]}' wants those before it", None, op.name
             )
     return inputs, given
+
+
+def _stray(at: ast.Call, name: str) -> str | None:
+    """For x.exp(y) with one input too many: that x is an input here, and no module."""
+    if isinstance(at.func, ast.Attribute) and isinstance(at.func.value, ast.Name) and at.args:
+        return f"'{at.func.value.id[:40]}' is an input here: write {name}(…)"
+    return None
 
 
 def _order(signature: Signature) -> str:
@@ -235,7 +232,11 @@ def attribute_value(reader: Reader, at: ast.AST, op: Operator, name: str, value:
     place = _argument(at, name)
     if made is _NONE:
         raise reader.fault(
-            place, "attribute", f"the attribute '{name[:64]}' must be a literal", None, op.name
+            place,
+            "attribute",
+            f"the attribute '{name[:64]}' must be a literal",
+            "numbers, or what is known from shapes: x.shape[0]",
+            op.name,
         )
     parts = made if isinstance(made, list) else [made]
     if any(isinstance(one, int) and abs(one) > LARGEST_INTEGER for one in parts):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,9 @@ import numpy as np
 
 from service.engine.expression import arrays, composed, special
 from service.engine.expression.binding import operator_of
+from service.engine.expression.hints import foreign, of_function
 from service.engine.expression.values import MAX_FAULTS, Unreadable, Value
-from service.engine.numpy_compat import CATALOGUED, SPELLED, dotted_name, foreign, of_numpy
+from service.engine.numpy_compat import CATALOGUED, SPELLED, dotted_name, of_numpy
 
 if TYPE_CHECKING:
     from service.engine.expression.reader import Reader
@@ -20,44 +20,6 @@ if TYPE_CHECKING:
 Function = Callable[..., Value]
 _MAX_SUGGESTIONS = 5
 """A suggestion takes milliseconds to find."""
-_PYTHON = {
-    "print": "leave it out: every value is in the answer",
-    "input": "a name that is never assigned is an input",
-    "sorted": "sort isn't read; max, min and argmax are",
-    "map": "write a loop: ys = []; for x in xs: ys.append(…)",
-    "filter": "write where(condition, a, b)",
-    "isinstance": "leave it out",
-    "type": "leave it out",
-    "divmod": "write a // b and a % b",
-    "any": "write max(x), or sum(x) > 0",
-    "all": "write min(x), or a product of comparisons",
-    "open": "give the numbers as an input",
-    "str": "leave it out",
-    "set": "write a list: [a, b]",
-    "dict": "give each value a name of its own",
-    "ln": "write log(x)",
-    "log_e": "write log(x)",
-    "lg": "write log10(x)",
-    "tg": "write tan(x)",
-    "arctg": "write atan(x)",
-    "sgn": "write sign(x)",
-    "sqr": "write x ** 2",
-    "cbrt": "write sign(x) * abs(x) ** (1 / 3)",
-    "avg": "write mean(x)",
-    "average": "write mean(x)",
-    "magnitude": "write norm(x)",
-    "cat": "write concat([a, b], axis=0)",
-    "mm": "write a @ b",
-    "bmm": "write a @ b",
-    "logistic": "write sigmoid(x)",
-    "expit": "write sigmoid(x)",
-    "median": "it isn't read: mean is",
-    "ReLU": "write relu(x)",
-    "Sigmoid": "write sigmoid(x)",
-    "Softmax": "write softmax(x)",
-    "crossentropy": "write cross_entropy(logits, labels)",
-}
-"""Functions that aren't read, and what is written instead."""
 
 
 def call(reader: Reader, at: ast.Call) -> Value:
@@ -105,7 +67,11 @@ def _function(reader: Reader, at: ast.Call) -> tuple[Function, ast.expr | None]:
     if isinstance(called, ast.Name):
         return _bare(reader, at, called.id), None
     if not isinstance(called, ast.Attribute):
-        raise reader.fault(at, "syntax", "only a named function can be called")
+        inner = getattr(called, "func", None)
+        name = getattr(inner, "attr", getattr(inner, "id", "")).lower()
+        star = "a product is written with a star: 2 * (x + 1)"
+        hint = f"write {name}(x)" if name in CATALOGUED else star
+        raise reader.fault(at, "syntax", "only a named function can be called", hint)
     if reader.inlining and isinstance(called.value, ast.Name) and called.value.id == "op":
         return composed.OWN[called.attr], None
     name = dotted_name(called)
@@ -180,19 +146,11 @@ def _method(reader: Reader, at: ast.Call, name: str) -> Function:
 
 def _unknown(reader: Reader, at: ast.Call, name: str) -> Exception:
     """The fault of a function that isn't read, with what is near it."""
-    short = name.rpartition(".")[2]
-    hint = _PYTHON.get(name) or _PYTHON.get(short)
-    if hint is None:
-        if name not in reader.near and len(reader.near) < _MAX_SUGGESTIONS:
-            reader.near[name] = suggestion(short)
-        near = reader.near.get(name)
-        hint = f"did you mean '{near}'?" if near else "GET /v1/operators lists them all"
+    if name not in reader.near and len(reader.near) < _MAX_SUGGESTIONS:
+        reader.near[name] = of_function(name, (*special.NUMPY, *arrays.NUMPY))
+    hint = reader.near.get(name)
+    factor = len(name) < 3 or name in reader.env or name in reader.tape.inputs
+    if isinstance(at.func, ast.Name) and factor:
+        hint = hint or f"a product is written with a star: {name[:40]} * (…)"
+    hint = hint or "GET /v1/operators lists them all"
     return reader.fault(at, "unknown_operator", f"no operator '{name[:64]}'", hint, name[:64])
-
-
-def suggestion(name: str) -> str | None:
-    """The name that can be called and of which `name` is a misspelling; None if none is near."""
-    known = [*CATALOGUED, *(n for n in (*SPELLED, *special.NUMPY, *arrays.NUMPY) if "." not in n)]
-    cut = name.lower()[:64]
-    near = difflib.get_close_matches(cut, dict.fromkeys(known), 3, 0.8 if len(cut) < 5 else 0.75)
-    return next((one for one in near if one[0] == cut[0] and len(one) > 2), None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.engine.expression import arrays, calls, subscripts
-from service.engine.expression.syntax import HINTS, word
+from service.engine.expression.hints import HINTS, NO_NUMBER, foreign, of_constant, word
 from service.engine.expression.values import (
     MAX_FAULTS,
     UNKNOWN,
@@ -23,7 +23,7 @@ from service.engine.expression.values import (
     Value,
     is_number,
 )
-from service.engine.numpy_compat import CONSTANTS, DTYPES, MODULES, dotted_name, foreign
+from service.engine.numpy_compat import CONSTANTS, DTYPES, MODULES, dotted_name
 from service.engine.operators import REGISTRY
 from service.engine.registry import Operator
 
@@ -168,7 +168,7 @@ def _constant(reader: Reader, at: ast.Constant) -> Value:
         return given
     if kind is str:
         return Text(given)  # type: ignore[arg-type]
-    raise reader.fault(at, "syntax", f"{kind.__name__} is no number")
+    raise reader.fault(at, "syntax", f"{kind.__name__} is no number", NO_NUMBER)
 
 
 def _binary(reader: Reader, at: ast.BinOp) -> Value:
@@ -412,6 +412,7 @@ def _compare(reader: Reader, at: ast.Compare) -> Value:
                 ast.Is: "write ==",
                 ast.IsNot: "write !=",
                 ast.In: "compare one by one: (x == 1) | (x == 2)",
+                ast.NotIn: "compare one by one: (x != 1) & (x != 2)",
             }.get(type(op))
             raise reader.fault(
                 at, "syntax", f"the comparison {type(op).__name__} is not read", hint
@@ -475,9 +476,7 @@ def _attribute(reader: Reader, at: ast.Attribute) -> Value:
             return CONSTANTS[spelled]
         if spelled in DTYPES:
             return DType(spelled)
-        raise reader.fault(
-            at, "syntax", f"no constant '{at.attr[:64]}'", "pi, e, inf or nan; a function is called"
-        )
+        raise reader.fault(at, "syntax", f"no constant '{at.attr[:64]}'", of_constant(at.attr))
     if (told := foreign(at, reader.env)) is not None:
         raise reader.fault(at, "syntax", f"'{told[0]}' is not read", told[1])
     owner = value(reader, at.value)

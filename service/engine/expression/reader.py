@@ -14,7 +14,7 @@ import numpy as np
 from service.engine.control import Limits
 from service.engine.errors import Fault, LimitExceeded, OperatorError
 from service.engine.expression import arrays, evaluate, subscripts
-from service.engine.expression.syntax import HINTS, word
+from service.engine.expression.hints import HINTS, NO_EXPRESSION, NO_NUMBER, word
 from service.engine.expression.tape import Tape
 from service.engine.expression.values import (
     MAX_FAULTS,
@@ -159,7 +159,7 @@ class Reader:
                 value.op,
             )
         if isinstance(value, Text):
-            raise self.fault(at, "syntax", "str is no number")
+            raise self.fault(at, "syntax", "str is no number", NO_NUMBER)
         raise self.fault(at, "syntax", f"{word(at)} cannot be read as a node of a graph")
 
     def stacked(self, parts: list[Value], at: ast.AST) -> Value:
@@ -232,7 +232,14 @@ class Reader:
         """Read all statements; the name of the output, or None where there is a fault."""
         if not tree.body:
             self.faults.append(
-                Fault("syntax", "there is no expression", pointer="/expression", line=1, column=1)
+                Fault(
+                    "syntax",
+                    "there is no expression",
+                    pointer="/expression",
+                    hint=NO_EXPRESSION,
+                    line=1,
+                    column=1,
+                )
             )
             return None
         *before, final = tree.body
@@ -243,7 +250,7 @@ class Reader:
             else:
                 self.block([final])
         if self.last is None and not self.faults:
-            self.fault(final, "syntax", "there is no expression")
+            self.fault(final, "syntax", "there is no expression", NO_EXPRESSION)
         return self.last
 
     def _last(self, at: ast.expr) -> None:
