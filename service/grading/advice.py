@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.grading.circuit import Pass
-from service.grading.diagnose import Key, wrong_gradients
+from service.grading.diagnosis import Fault, wrong_gradients
 from service.grading.truth import Truth
 
 _LISTED = 12
@@ -89,7 +89,7 @@ def _look_at_wire(
 ) -> None:
     here = [_table(done, wire) for done in truth.right]
     there = [_table(done, wire) for done in truth.extra]
-    seen: list[Key] = []
+    seen: list[Fault] = []
     for key in here[0]:
         shows = _differs(truth, truth.right, here, key)
         if not shows and not _differs(truth, truth.extra, there, key):
@@ -107,11 +107,11 @@ def _look_at_wire(
         seen.append(key)
 
 
-def _table(done: Pass, wire: str) -> dict[Key, Any]:
-    return {key: gradient for key, _, gradient in wrong_gradients(done, wire)}
+def _table(done: Pass, wire: str) -> dict[Fault, Any]:
+    return {fault: gradient for fault, _, gradient in wrong_gradients(done, wire)}
 
 
-def _differs(truth: Truth, passes: list[Pass], tables: list[dict[Key, Any]], key: Key) -> bool:
+def _differs(truth: Truth, passes: list[Pass], tables: list[dict[Fault, Any]], key: Fault) -> bool:
     """Whether a mistake can be seen at any of the points."""
     for done, table in zip(passes, tables, strict=True):
         right, wrong = done.expected[key[2]], table.get(key)
@@ -123,7 +123,7 @@ def _differs(truth: Truth, passes: list[Pass], tables: list[dict[Key, Any]], key
     return False
 
 
-def _same(tables: list[dict[Key, Any]], one: Key, other: Key) -> bool:
+def _same(tables: list[dict[Fault, Any]], one: Fault, other: Fault) -> bool:
     return all(
         one in table
         and other in table

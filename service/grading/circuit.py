@@ -23,6 +23,10 @@ Edge = tuple[int, int]
 """The gate that reads, and the index of its input."""
 
 
+_WHOLE = {"conv", "max_pool", "average_pool"}
+"""Operators that people do not take apart into steps."""
+
+
 class Circuit:
     """Gates in evaluation order, and for every wire the edges that read it.
 
@@ -30,7 +34,17 @@ class Circuit:
     first, in evaluation order; `readers` has the edges that lead to the output.
     """
 
-    def __init__(self, program: Program, output: str | None, cotangent: Tensor | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        output: str | None,
+        cotangent: Tensor | None,
+        expanded: bool = False,
+    ) -> None:
+        """With `expanded`, an operator made of others is its steps, with wires of their own.
+
+        `owner` names the node whose step such a wire is.
+        """
         graph = program.graph
         self.program = program
         self.output = chosen_output(program, output)
@@ -41,14 +55,86 @@ class Circuit:
         self.maker: dict[str, int] = {}
         self.specs: dict[str, TensorSpec] = {}
         self.inputs: list[str] = []
+        self.owner: dict[str, str] = {}
+        self.blocks: dict[str, Any] = {}
         for position in sorted(graph.leaves):
             name = graph.ids[position]
             self.specs[name] = program.spec(name)
             if graph.leaves[position].kind == "input" and self.specs[name].floating:
                 self.inputs.append(name)
-        for position in graph.order:
-            self._add(position)
+        if expanded:
+            self._add_steps()
+        else:
+            for position in graph.order:
+                self._add(position)
         self._join()
+
+    def _add_steps(self) -> None:
+        """A gate for every step of the program's straight-line code."""
+        graph, steps = self.program.graph, self.program.code.steps
+        names = [step.name for step in steps]
+        following = ""
+        owners = [following := name or following for name in reversed(names)][::-1]
+        wires = [name or f"{owners[slot]}#{slot}" for slot, name in enumerate(names)]
+        for slot, step in enumerate(steps):
+            position = graph.index.get(owners[slot])
+            if position is None or step.leaf:
+                continue
+            if graph.operator(position).name in _WHOLE:
+                if step.name is not None:
+                    self._add(position)
+                continue
+            read = [(steps[s], wires[s]) for s in step.inputs]
+            sources = [w if s.name or not s.leaf else None for s, w in read]
+            literals = [s.value if s.leaf and not s.name else None for s, _ in read]
+            outputs = (wires[slot],)
+            specs = [s.spec for s, _ in read]
+            if step.name is None:
+                self.owner[wires[slot]] = owners[slot]
+            gate = Gate(owners[slot], step.operator, step.attrs, sources, literals, outputs, specs)
+            self.maker[wires[slot]] = len(self.gates)
+            self.specs[wires[slot]] = step.spec
+            self.gates.append(gate)
+
+    @cached_property
+    def expanded(self) -> Circuit:
+        """The same circuit with every operator in steps; itself where that changes nothing.
+
+        Operators of several outputs stay what they are.
+        """
+        if any(len(gate.outputs) > 1 for gate in self.gates):
+            return self
+        if not any(gate.op.composite and gate.op.name not in _WHOLE for gate in self.gates):
+            return self
+        return Circuit(self.program, self.output, self.seed, expanded=True)
+
+    def complete(self, values: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """`values` with those of the steps that have no name. Blocks for a forward pass."""
+        if not self.owner:
+            return values
+        if self.gates and all(wire in values for wire in self.owner):
+            return values
+        whole = dict(values)
+        with np.errstate(all="ignore"):
+            for gate in self.gates:
+                if gate.outputs[0] not in whole:
+                    read = [
+                        literal if source is None else whole[source]
+                        for source, literal in zip(gate.sources, gate.literals, strict=True)
+                    ]
+                    whole.update(zip(gate.outputs, gate.evaluate(read), strict=True))
+        return whole
+
+    @cached_property
+    def shown_at(self) -> dict[str, str]:
+        """The wire with a name whose gradient a wire without one is a step of."""
+        found: dict[str, str] = {}
+        for gate in self.gates:
+            wire = gate.outputs[0]
+            if wire in self.owner:
+                read = [s for s in gate.sources if s in self.readers]
+                found[wire] = next((found.get(s, s) for s in read if s is not None), wire)
+        return found
 
     def _add(self, position: int) -> None:
         program = self.program
@@ -115,6 +201,7 @@ class Circuit:
                 if source in self.readers:
                     self.readers[source].append((number, index))
         self.wires = [*self.inputs, *(w for w in self.readers if w in self.maker)]
+        self.named = [wire for wire in self.wires if wire not in self.owner]
 
     def shape(self, wire: str) -> Shape:
         return self.specs[wire].shape
@@ -127,7 +214,9 @@ class Circuit:
             float(literal)
             for gate in self.gates
             for literal in gate.literals
-            if literal is not None and np.asarray(literal).dtype.kind == "f"
+            if literal is not None
+            and np.ndim(literal) == 0
+            and np.asarray(literal).dtype.kind == "f"
         }
         for leaf in graph.leaves.values():
             if leaf.value is not None and np.ndim(leaf.value) == 0:
@@ -142,7 +231,7 @@ class Circuit:
             name, sources = gate.op.name, gate.sources
             squares = name == "square" or (name == "multiply" and sources[0] == sources[1])
             if name == "pow":
-                squares = gate.literals[1] is not None and float(gate.literals[1]) == 2.0
+                squares = gate.literals[1] is not None and bool(np.all(gate.literals[1] == 2.0))
             if squares and sources[0] in self.inputs:
                 found.add(str(sources[0]))
         return frozenset(found)
@@ -224,13 +313,16 @@ class Pass:
         values: Mapping[str, Tensor],
         submitted: Mapping[str, Tensor],
         base: Pass | None = None,
+        plus: Mapping[str, Tensor] | None = None,
     ) -> None:
         """With `base`, a pass of the same values, gates that are given the very same gradients
-        as there are not run again."""
+        as there are not run again. `plus` is what is in a gradient before the pass begins."""
         self.circuit = circuit
-        self.values = values
+        self.values = circuit.complete(values)
         self.submitted = submitted
-        self._base = base if base is not None and base.values is values else None
+        self.tables: dict[str, Any] = {}
+        self._plus = plus or {}
+        self._base = base if base is not None and base.values is self.values else None
         self.expected: dict[str, Tensor] = {}
         self.held: dict[str, Tensor] = {}
         self.parts: dict[str, dict[Edge, Tensor]] = {wire: {} for wire in circuit.readers}
@@ -294,6 +386,8 @@ class Pass:
         else:
             total = self.total(wire, parts.values())
         self.expected[wire] = total
+        if wire in self._plus:
+            total = total + self._plus[wire]
         self.held[wire] = self.submitted.get(wire, total)
 
     def total(self, wire: str, parts: Any) -> Tensor:

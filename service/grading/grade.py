@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from service.grading.diagnose import MORE_TEXTS, Budget, diagnose
+from service.engine.lru_cache import Recent
+from service.grading.diagnosis import Budget, diagnose
+from service.grading.diagnosis.words import plain
 from service.grading.expression import check_expression
 from service.grading.submission import read_submission
 from service.grading.task import (
-    Diagnosis,
-    Hypothesis,
+    Answer,
     Result,
     Submission,
     Verdict,
@@ -23,6 +24,7 @@ from service.grading.verdicts import Judged, judge
 
 Tensor = Any
 DEFAULT_RUNS = 2_000
+_KEPT_BYTES = 2_000_000
 _ORDER: tuple[Verdict, ...] = (
     "missing",
     "not_finite",
@@ -45,11 +47,51 @@ def grade(truth: Truth, document: object, max_runs: int = DEFAULT_RUNS) -> Resul
 
 
 def grade_submission(truth: Truth, submission: Submission, max_runs: int = DEFAULT_RUNS) -> Result:
-    """The graded submission."""
+    """The graded submission. What the same numbers came to before serves again."""
+    contents = [_content(answer) for answer in submission.answers]
+    key = (max_runs, *contents)
+    known: Recent[Any, Any] = truth.derived.setdefault("graded", Recent(1_024, _KEPT_BYTES))
+    graded = known.get(key)
+    if graded is None:
+        graded = _graded(truth, submission.answers, max_runs)
+        known.put(key, graded, sum(len(part) for numbers, _ in contents for part in numbers))
+    wires, faulty, complete = graded
+    result = Result(
+        submission=submission.id,
+        score=round(sum(wire.points for wire in wires), 9),
+        max_score=round(truth.max_score, 9),
+        wires=wires,
+        message="",
+        reveal=truth.task.reveal,
+        notes=list(submission.notes),
+        reason=submission.reason,
+        faulty=faulty,
+        complete=complete,
+    )
+    if submission.expression is not None:
+        result.notes += check_expression(truth, submission.expression)
+    result.message = _message(result, wires)
+    return result
+
+
+def _content(answer: Answer) -> tuple[tuple[bytes, ...], tuple[Any, ...]]:
+    """All that a verdict depends on: the numbers as bytes, and what they are."""
+    tensors = (answer.gradients, answer.values, answer.misshapen)
+    numbers = tuple([tensor.tobytes() for some in tensors for tensor in some.values()])
+    names = tuple(map(tuple, tensors))
+    shapes = tuple(map(np.shape, answer.misshapen.values()))
+    faults = (*answer.faults.items(), *answer.value_faults.items())
+    return numbers, (names, shapes, faults, len(answer.faults))
+
+
+def _graded(
+    truth: Truth, answers: Sequence[Answer], max_runs: int
+) -> tuple[list[WireResult], list[str], bool]:
+    """The result of every wire, those at fault, and whether every mistake was tried."""
     task = truth.task
     judged = [
         judge(truth.circuit, point, answer, task.tolerance, right)
-        for point, answer, right in zip(truth.points, submission.answers, truth.right, strict=True)
+        for point, answer, right in zip(truth.points, answers, truth.right, strict=True)
     ]
     answered = [
         one
@@ -58,36 +100,19 @@ def grade_submission(truth: Truth, submission: Submission, max_runs: int = DEFAU
     ]
     verdicts = _worst([one.verdicts for one in answered])
     wires = _wires(truth, answered, verdicts)
-    complete = True
+    faulty, complete = _faulty(truth, verdicts), True
     if task.reveal in ("diagnosis", "full"):
         budget = Budget(max_runs)
-        faulty = _faulty(truth, verdicts)
         found = diagnose(truth, answered, faulty, budget) if faulty else {}
         complete = not budget.spent
         for wire in wires:
             if wire.kind == "gradient":
                 wire.diagnoses = found.get(wire.wire, [])
                 if wire.verdict == "inconsistent":
-                    wire.diagnoses = [_plain("inconsistent", wire.wire)]
+                    wire.diagnoses = [plain("inconsistent", wire.wire, wire.wire)]
             elif wire.verdict == "wrong":
-                wire.diagnoses = [_plain("forward", wire.wire)]
-    score = round(sum(wire.points for wire in wires), 9)
-    result = Result(
-        submission=submission.id,
-        score=score,
-        max_score=round(truth.max_score, 9),
-        wires=wires,
-        message="",
-        reveal=task.reveal,
-        notes=list(submission.notes),
-        reason=submission.reason,
-        faulty=_faulty(truth, verdicts),
-        complete=complete,
-    )
-    if submission.expression is not None:
-        result.notes += check_expression(truth, submission.expression)
-    result.message = _message(result, wires)
-    return result
+                wire.diagnoses = [plain("forward", wire.wire, wire.wire)]
+    return wires, faulty, complete
 
 
 def _worst(verdicts: Sequence[Mapping[str, Verdict]]) -> dict[str, Verdict]:
@@ -167,10 +192,6 @@ def _fill(entry: WireResult, judged: Sequence[Judged], kind: str, truth: Truth) 
                 with np.errstate(all="ignore"):
                     entry.error = truth.task.tolerance.figure(given, entry.expected)
             return
-
-
-def _plain(code: str, wire: str) -> Diagnosis:
-    return Diagnosis(Hypothesis(code, MORE_TEXTS[code].format(wire=wire, place=""), wire), 1.0)
 
 
 def _message(result: Result, wires: Sequence[WireResult]) -> str:

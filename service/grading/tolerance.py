@@ -117,6 +117,13 @@ class Tolerance:
         return self.metric == "rounding"
 
     @property
+    def wanted_figures(self) -> int:
+        """How many significant figures a number has to have."""
+        rtol = self.bound(1.0)
+        rtol = self.limit if rtol is None else float(rtol)
+        return max(1, math.ceil(-math.log10(max(2.0 * rtol, 1e-16))) + 1)
+
+    @property
     def limit(self) -> float:
         """The figure up to which tensors are equal."""
         return _RULES[self.metric].threshold if self.threshold is None else self.threshold

@@ -22,6 +22,8 @@ _ATTEMPTS = 5
 class Truth:
     """Values and gradients of a task at its points, and the circuit that they come from.
 
+    `derived` holds what a diagnosis worked out for the next one.
+
     Raises GraphError where the task can't be graded: its graph or inputs are wrong, its
     rubric names wires that have no gradient.
     """
@@ -30,6 +32,7 @@ class Truth:
         self, task: Task, limits: Limits = DEFAULT_LIMITS, control: Control | None = None
     ) -> None:
         self.task = task
+        self.derived: dict[str, Any] = {}
         self.limits = limits
         self.circuit = _circuit(task, task.inputs, limits)
         self.points: list[Point] = []
@@ -83,9 +86,25 @@ class Truth:
         """The correct pass at each point of the task."""
         return [Pass(self.circuit, point.values, {}) for point in self.points]
 
+    @cached_property
+    def sound(self) -> list[Pass]:
+        """The correct pass at each point, with every operator in steps."""
+        circuit = self.circuit.expanded
+        if circuit is self.circuit:
+            return self.right
+        return [Pass(circuit, point.values, {}) for point in self.points]
+
     @property
     def max_score(self) -> float:
         return sum(self.points_for.values()) + sum(self.value_points.values())
+
+    @cached_property
+    def further(self) -> list[Pass]:
+        """The passes of `extra`, with every operator in steps."""
+        circuit = self.circuit.expanded
+        if circuit is self.circuit:
+            return self.extra
+        return [Pass(circuit, done.values, {}) for done in self.extra]
 
     @cached_property
     def extra(self) -> list[Pass]:

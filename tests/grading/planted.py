@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.grading.circuit import Pass
-from service.grading.diagnose import Key, wrong_gradients
+from service.grading.diagnosis import Fault, wrong_gradients
 from service.grading.grade import grade
 from service.grading.truth import Truth
 from tests.grading.circuits import CIRCUITS, truth_of
@@ -20,7 +20,7 @@ from tests.grading.circuits import CIRCUITS, truth_of
 class Planted:
     """One mistake, and the submission of a student who made it and no other."""
 
-    key: Key
+    key: Fault
     wire: str
     shows_in: tuple[str, ...]
     document: dict[str, Any]
@@ -103,7 +103,7 @@ def _second_pass(truth: Truth, done: Pass) -> Iterator[Planted]:
         kept[wire] = done.held[wire] + Pass(circuit, done.values, kept).expected[wire]
     first = next(w for w in reversed(circuit.wires) if w in circuit.maker and w != circuit.output)
     yield Planted(
-        ("not_zeroed", "all", first, None), first, (first,), _document([kept], circuit.wires)
+        Fault("not_zeroed", "all", first), first, (first,), _document([kept], circuit.wires)
     )
 
 

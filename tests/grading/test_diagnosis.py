@@ -11,7 +11,7 @@ import pytest
 
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
-from service.grading.diagnose import Budget, diagnose
+from service.grading.diagnosis import Budget, diagnose
 from service.grading.grade import grade
 from service.grading.report import shown
 from service.grading.task import Result, Task

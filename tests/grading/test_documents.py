@@ -6,7 +6,7 @@ import json
 import re
 from typing import get_args
 
-from service.grading.diagnose import MORE_TEXTS
+from service.grading.diagnosis.words import MORE_TEXTS
 from service.grading.formats import FORMATS
 from service.grading.mistakes import TEXTS
 from service.grading.task import Verdict
@@ -38,7 +38,7 @@ def test_every_code_verdict_metric_format_and_member_is_in_the_guide() -> None:
 
 def test_the_texts_are_for_students() -> None:
     for code, text in {**TEXTS, **MORE_TEXTS}.items():
-        filled = text.format(wire="x", gate="g", op="mul", place="it feeds 'g'")
+        filled = text.format(wire="x", gate="g", op="mul", place="it feeds 'g'", digits="3 are")
         assert filled.endswith((".", "?", ")")), code
         assert len(filled) < 420, code
         assert "{" not in filled, code

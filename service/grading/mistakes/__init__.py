@@ -17,6 +17,7 @@ from service.grading.mistakes import (
     chain,
     matrices,
     normalisation,
+    operands,
     powers,
     products,
     regularisation,
@@ -39,6 +40,7 @@ FAMILIES = (
     regularisation,
     chain,
     scaling,
+    operands,
 )
 
 TEXTS: Mapping[str, str] = {
@@ -50,6 +52,21 @@ WEIGHTS: Mapping[str, float] = {
     code: weight for family in FAMILIES for code, weight in family.WEIGHTS.items()
 }
 """How common each mistake is, in arbitrary units: what decides between those that fit."""
+
+
+_RESORTS = {"value_for_gradient": 3.0, "other_wire": 1.0, "rounded": 12.0}
+
+
+_SPECIAL = {
+    ("scale", "left out"): 9.1,
+    ("scale", "upside down"): 8.0,
+    ("pre_vs_post_activation", "s-1"): 8.0,
+}
+
+
+def weight_of(code: str, variant: str) -> float:
+    """How common a mistake is, in its variant."""
+    return _SPECIAL.get((code, variant)) or WEIGHTS.get(code) or _RESORTS.get(code, 1.0)
 
 
 def on_edge(facts: EdgeFacts) -> Iterator[Wrong]:
@@ -68,4 +85,14 @@ def on_wire(facts: WireFacts) -> Iterator[Wrong]:
             yield from rule(facts)
 
 
-__all__ = ["FAMILIES", "TEXTS", "WEIGHTS", "EdgeFacts", "WireFacts", "Wrong", "on_edge", "on_wire"]
+__all__ = [
+    "FAMILIES",
+    "TEXTS",
+    "WEIGHTS",
+    "EdgeFacts",
+    "WireFacts",
+    "Wrong",
+    "on_edge",
+    "on_wire",
+    "weight_of",
+]

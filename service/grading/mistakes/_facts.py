@@ -36,13 +36,17 @@ class Wrong:
 class EdgeFacts:
     """One gate, one of its inputs, and what it truly sends back there (`part`)."""
 
-    circuit: Circuit
+    done: Pass
     gate: Gate
     index: int
     inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
     upstream: Sequence[Tensor | None]
     part: Tensor
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.done.circuit
 
     @property
     def op(self) -> str:
@@ -107,12 +111,16 @@ class EdgeFacts:
 class WireFacts:
     """One wire, the terms of its gradient edge by edge, their sum, and the true gradient."""
 
-    circuit: Circuit
+    done: Pass
     wire: str
     x: Tensor
     parts: Mapping[Edge, Tensor]
     total: Tensor
     truth: Tensor
+
+    @property
+    def circuit(self) -> Circuit:
+        return self.done.circuit
 
     def gate(self, edge: Edge) -> Gate:
         return self.circuit.gates[edge[0]]
@@ -125,16 +133,18 @@ class WireFacts:
         return total
 
 
-def edge_facts(done: Pass, edge: Edge, part: Tensor) -> EdgeFacts:
-    """The facts of one edge in a backward pass."""
+def edge_facts(
+    done: Pass, edge: Edge, part: Tensor, upstream: Sequence[Tensor | None] | None = None
+) -> EdgeFacts:
+    """The facts of one edge in a backward pass, or with another `upstream` gradient."""
     gate = done.circuit.gates[edge[0]]
     return EdgeFacts(
-        done.circuit,
+        done,
         gate,
         edge[1],
         done.inputs_of(gate),
         done.outputs_of(gate),
-        done.upstream_of(gate),
+        done.upstream_of(gate) if upstream is None else upstream,
         part,
     )
 
@@ -142,7 +152,7 @@ def edge_facts(done: Pass, edge: Edge, part: Tensor) -> EdgeFacts:
 def wire_facts(done: Pass, wire: str, truth: Tensor) -> WireFacts:
     """The facts of one wire in a backward pass."""
     return WireFacts(
-        done.circuit,
+        done,
         wire,
         done.values[wire],
         done.parts.get(wire, {}),

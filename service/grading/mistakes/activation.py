@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from service.grading.mistakes._facts import EdgeFacts, Wrong
+from service.grading.mistakes._facts import EdgeFacts, WireFacts, Wrong
+from service.grading.mistakes.blocks import FUNCTIONS, blocks
 
 TEXTS = {
     "pre_vs_post_activation": "The derivative of {op} at '{gate}' isn't right. Many are written "
     "with the *output* of the gate (sigmoid: s * (1 - s), tanh: 1 - t**2, exp: e), others with "
     "its *input* (log: 1/x): check which is used where, and that no factor is missing.",
 }
-WEIGHTS = {"pre_vs_post_activation": 9.0}
+WEIGHTS = {"pre_vs_post_activation": 9.3}
 _OWN_FAMILY = {
     "square",
     "sqrt",
@@ -37,6 +38,19 @@ def on_edge(facts: EdgeFacts) -> Iterator[Wrong]:
             yield from _misplaced(facts)
         for variant, value, text in _slips(facts.op, facts.g, facts.x, facts.y):
             yield Wrong("pre_vs_post_activation", variant, value, text)
+
+
+def on_wire(facts: WireFacts) -> Iterator[Wrong]:
+    """The same for a function that is written out in steps."""
+    for block in blocks(facts.done, facts.wire):
+        g = facts.done.held.get(block.end)
+        if block.kind not in FUNCTIONS or g is None:
+            continue
+        x, y = facts.x, facts.done.values[block.end]
+        rest = facts.total - g * (y * (1 - y) if block.kind == "sigmoid" else 1 - y * y)
+        for variant, value, text in _slips(block.kind, g, x, y):
+            yield Wrong("pre_vs_post_activation", variant, rest + value, text)
+        yield Wrong("pre_vs_post_activation", "none", rest + g, "g")
 
 
 def _misplaced(facts: EdgeFacts) -> Iterator[Wrong]:
@@ -72,7 +86,12 @@ def _slips(op: str, g: Any, x: Any, y: Any) -> list[tuple[str, Any, str]]:
         case "exp":
             return [("x", g * x, "g * x"), ("power", g * x * np.exp(x - 1), "g * x * e**(x-1)")]
         case "log":
-            return [("y", g / y, "g / y"), ("x", g * x, "g * x"), ("-1/x^2", -g / (x * x), "")]
+            return [
+                ("itself", g * y, "g * log(x)"),
+                ("y", g / y, "g / y"),
+                ("x", g * x, "g * x"),
+                ("-1/x^2", -g / (x * x), ""),
+            ]
         case "sin":
             return [("minus", -g * np.cos(x), "-g * cos(x)"), ("same", g * y, "g * sin(x)")]
         case "cos":

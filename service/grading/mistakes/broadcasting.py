@@ -32,10 +32,10 @@ def on_edge(facts: EdgeFacts) -> Iterator[Wrong]:
     right = _summed_axes(raw.shape, facts.shape)
     for count in range(1, min(raw.ndim, 4) + 1):
         for axes in combinations(range(raw.ndim), count):
-            if axes == right:
-                continue
             for keepdims in (False, True):
                 wrong = raw.sum(axis=axes, keepdims=keepdims)
+                if axes == right and wrong.shape == facts.shape:
+                    continue
                 if wrong.shape == facts.shape or wrong.shape not in seen:
                     seen.add(wrong.shape)
                     name = f"axis {axes}{' kept' if keepdims else ''}"

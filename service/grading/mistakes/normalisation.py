@@ -7,50 +7,52 @@ from typing import Any
 
 import numpy as np
 
-from service.grading.mistakes._facts import EdgeFacts, Wrong
+from service.grading.mistakes._facts import WireFacts, Wrong
+from service.grading.mistakes.blocks import blocks
 
 TEXTS: dict[str, str] = {}
 WEIGHTS: dict[str, float] = {}
 _CODE = "normalisation_path_dropped"
 
 
-def on_edge(facts: EdgeFacts) -> Iterator[Wrong]:
-    """The gradient by the input with a statistic taken for a constant; that by the scale."""
-    if facts.op not in ("batch_norm", "layer_norm") or len(facts.inputs) > 3:
-        return
-    x = np.asarray(facts.x if facts.index == 0 else facts.inputs[0])
-    axes, scale = _layout(facts, x)
-    spread = np.sqrt(x.var(axis=axes, keepdims=True) + facts.gate.attrs["epsilon"])
-    normal = (x - x.mean(axis=axes, keepdims=True)) / spread
-    g = np.asarray(facts.g)
-    if facts.index == 0:
-        yield from _by_input(g * scale, normal, spread, axes)
-    elif facts.index == 1:
-        for variant, value in (("own input", g * x), ("no scale", g)):
-            fitted = _to_channel(facts, value)
-            if fitted is not None:
-                yield Wrong("mul_not_swapped", variant, fitted, "")
+def on_wire(facts: WireFacts) -> Iterator[Wrong]:
+    """The gradient with a statistic taken for a constant, or over another axis."""
+    for block in blocks(facts.done, facts.wire):
+        up = facts.done.held.get(block.end)
+        if block.kind != "normal" or up is None:
+            continue
+        x, normal = np.asarray(facts.x), np.asarray(facts.done.values[block.end])
+        centred = x - x.mean(axis=block.axes, keepdims=True)
+        spread = np.sqrt(
+            (centred**2).mean(axis=block.axes, keepdims=True)
+            / (normal**2).mean(axis=block.axes, keepdims=True)
+        )
+        rest = facts.total - _back(up, normal, block.axes) / spread
+        for variant, value, text in _variants(up, normal, block.axes):
+            yield Wrong(_CODE, variant, rest + value / spread, text)
+        for axis in range(x.ndim):
+            if (axis,) != block.axes:
+                value = rest + _back(up, normal, (axis,)) / spread
+                yield Wrong(_CODE, f"axis {axis}", value, "the means over another axis")
 
 
-def _by_input(up: Any, normal: Any, spread: Any, axes: tuple[int, ...]) -> Iterator[Wrong]:
-    mean = up.mean(axis=axes, keepdims=True)
+def _parts(up: Any, normal: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """What flows back through the mean, and through the variance."""
     along = normal * (up * normal).mean(axis=axes, keepdims=True)
-    yield Wrong(_CODE, "variance", (up - mean) / spread, "the variance taken for a constant")
-    yield Wrong(_CODE, "mean", (up - along) / spread, "the mean taken for a constant")
-    yield Wrong(_CODE, "both", up / spread, "mean and variance taken for constants")
-    yield Wrong("missing_local", "spread", up - mean - along, "not divided by the deviation")
+    return up.mean(axis=axes, keepdims=True), along
 
 
-def _layout(facts: EdgeFacts, x: Any) -> tuple[tuple[int, ...], Any]:
-    """The axes that statistics are over, and the scale in a shape that broadcasts."""
-    if facts.op == "batch_norm":
-        column = (1, -1, *(1,) * (x.ndim - 2))
-        return (0, *range(2, x.ndim)), np.reshape(facts.inputs[1], column)
-    axes = tuple(range(facts.gate.attrs["axis"] % x.ndim, x.ndim))
-    return axes, facts.inputs[1] if len(facts.inputs) > 1 else 1.0
+def _back(up: Any, normal: Any, axes: tuple[int, ...]) -> Any:
+    mean, along = _parts(up, normal, axes)
+    return up - mean - along
 
 
-def _to_channel(facts: EdgeFacts, value: Any) -> Any:
-    if facts.op == "batch_norm":
-        return value.sum(axis=(0, *range(2, value.ndim)))
-    return facts.fit(value)
+def _variants(up: Any, normal: Any, axes: tuple[int, ...]) -> Iterator[tuple[str, Any, str]]:
+    count = float(np.prod([normal.shape[axis] for axis in axes]))
+    mean, along = _parts(up, normal, axes)
+    yield "both", up, "mean and variance taken for constants"
+    yield "variance", up - mean, "the variance taken for a constant"
+    yield "mean", up - along, "the mean taken for a constant"
+    yield "sums", up - count * (mean + along), "sums for means"
+    bessel = count / (count - 1.0)
+    yield "N - 1", up - mean - bessel * along, "the variance over N - 1"

@@ -11,7 +11,7 @@ TEXTS = {
     "weight penalty is missing, counted twice, or off by the factor 2 (λ W² gives 2 λ W, "
     "½ λ W² gives λ W).",
 }
-WEIGHTS = {"regularisation": 9.2}
+WEIGHTS = {"regularisation": 12.5}
 
 
 def on_wire(facts: WireFacts) -> Iterator[Wrong]:
@@ -20,9 +20,12 @@ def on_wire(facts: WireFacts) -> Iterator[Wrong]:
         return
     strengths = {abs(one) for one in facts.circuit.constants if abs(one) < 10.0}
     halves = {one / 2 for one in strengths}
-    for strength in sorted(strengths | halves):
-        for factor in (-2.0, -1.0, 1.0, 2.0):
-            amount = factor * strength
+    amounts = {
+        factor * one for one in strengths | halves for factor in (-4.0, -2.0, -1.0, 1.0, 2.0)
+    }
+    averaged = {2 * one * (1 / n - 1) for one in strengths for n in facts.circuit.sizes}
+    for amount in sorted(amounts | averaged):
+        if abs(amount) > 0.0:
             yield Wrong(
                 "regularisation",
                 f"{amount:+.6g}",

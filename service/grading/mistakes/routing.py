@@ -59,6 +59,8 @@ def _gate(facts: EdgeFacts) -> Iterator[Wrong]:
         yield from _fitted(
             facts, "relu_mask_missing", "upstream", np.where(whole > 0, whole, 0.0), "g where g > 0"
         )
+    if clipped:
+        yield from _fitted(facts, code, "activation", whole * y, "g * its output")
     yield from _fitted(facts, "max_broadcast", "half", whole * 0.5, "g / 2 to both")
 
 
@@ -128,6 +130,7 @@ def _mask(facts: EdgeFacts) -> Iterator[Wrong]:
     yield from _fitted(
         facts, "relu_mask_missing", "upstream", np.where(g > 0, g, 0.0), "g where g > 0"
     )
+    yield from _fitted(facts, "relu_mask_missing", "activation", g * facts.y, "g * its output")
     inverse = facts.pull(inputs=[-np.asarray(facts.x)])
     if inverse is not None and facts.op == "relu":
         yield Wrong("max_misrouted", "inverse", inverse, "g where x < 0")
