@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from service.bulk.blocks import Done, Failed, Function, Lost, Outcome, Running
+from service.parent_death import end_with_parent
 
 
 def cores() -> int:
@@ -69,6 +70,7 @@ _shared: Any
 def _begin(function: Function, shared: Any) -> None:
     """In a new worker: keep what all blocks need."""
     global _function, _shared
+    end_with_parent()
     _function, _shared = function, shared
 
 

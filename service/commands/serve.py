@@ -52,6 +52,15 @@ def command(
         run()
 
 
+def worker() -> Any:
+    """The application of a worker, which ends when its supervisor was killed."""
+    from service.app import create_app
+    from service.parent_death import end_with_parent
+
+    end_with_parent()
+    return create_app()
+
+
 def run() -> None:
     """Start uvicorn with the settings of the environment; return when it has ended."""
     import uvicorn
@@ -65,7 +74,7 @@ def run() -> None:
     where = f"http://{settings.host}:{settings.port}"
     print(f"Gradient service on {where}, documentation at {where}/docs", file=sys.stderr)
     options: dict[str, Any] = {
-        "app": "service.app:create_app",
+        "app": "service.commands.serve:worker",
         "factory": True,
         "host": settings.host,
         "port": settings.port,
