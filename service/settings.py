@@ -22,10 +22,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.engine.control import Limits
 
-Scope = Literal["compute", "grade", "tasks", "admin"]
+Scope = Literal["compute", "grade", "tasks", "metrics", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 """What a key may open: computing and registering graphs; grading; holding tasks, and with
-`compute` deleting graphs and moving names; everything, the metrics included."""
+`compute` deleting graphs and moving names; reading the metrics; everything."""
 
 MiB = 1024 * 1024
 

@@ -10,20 +10,26 @@ one, of whatever worker, sees less. The files of a worker that died stay in the 
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     generate_latest,
     values,
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from service import __version__
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0)
 """Upper bounds of the duration histogram, in seconds."""
@@ -38,6 +44,13 @@ _TOTALS = {
     "bytes_out": "Bytes of bodies sent.",
     "inline": "Requests that were cheap enough to be computed on the event loop.",
     "hung_up": "Requests whose client went away before the answer.",
+}
+
+
+_VERSIONS = {
+    "version": __version__,
+    "python": platform.python_version(),
+    "numpy": np.__version__,
 }
 
 
@@ -90,6 +103,21 @@ class Metrics:
 
     def _watch_process(self) -> None:
         started, worker = time.time(), str(os.getpid())
+        process: dict[str, float] = {}
+        collector = ProcessCollector(registry=None)
+        self._watched.append(
+            lambda: process.update((m.name, m.samples[0].value) for m in collector.collect())
+        )
+        for metric in collector.collect():
+            read = partial(process.__getitem__, metric.name)
+            if metric.type == "counter":
+                self.counter(metric.name, metric.documentation, read)
+            else:
+                mode = "livemin" if metric.name == "process_start_time_seconds" else "livesum"
+                self.gauge(metric.name, metric.documentation, read, mode=mode)
+        self.gauge(
+            "build_info", "The versions of what runs.", lambda: 1, mode="livemax", **_VERSIONS
+        )
         self.counter("cpu_seconds", "Processor time of all workers.", time.process_time)
         self.gauge("workers", "Workers alive.", lambda: 1)
         self.gauge(
@@ -110,22 +138,20 @@ class Metrics:
         """Count one problem document."""
         self.errors[code] = self.errors.get(code, 0) + 1
 
-    def gauge(self, name: str, text: str, read: Read, **labels: str) -> None:
-        """Have `read` asked for a number that may rise and fall; workers' are added up."""
-        known = self._registry._names_to_collectors.get(f"gradient_{name}")
-        gauge: Any = known or Gauge(
-            f"gradient_{name}",
-            text,
-            list(labels),
-            multiprocess_mode="livesum",
-            registry=self._registry,
+    def gauge(
+        self, name: str, text: str, read: Read, *, mode: Any = "livesum", **labels: str
+    ) -> None:
+        """Have `read` asked for a number that may rise and fall; `mode` joins the workers'."""
+        name = _full(name)
+        gauge: Any = self._registry._names_to_collectors.get(name) or Gauge(
+            name, text, list(labels), multiprocess_mode=mode, registry=self._registry
         )
         child = gauge.labels(**labels) if labels else gauge
         self._watched.append(lambda: child.set(read()))
 
     def counter(self, name: str, text: str, read: Read, **labels: str) -> None:
         """Have `read` asked for a number that only rises, counted elsewhere."""
-        counter: Any = self._registry._names_to_collectors.get(f"gradient_{name}")
+        counter: Any = self._registry._names_to_collectors.get(_full(name))
         counter = counter or self._counter(name, text, *labels)
         child = counter.labels(**labels) if labels else counter
         published = 0.0
@@ -139,7 +165,7 @@ class Metrics:
         self._watched.append(publish)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"gradient_{name}", text, labels, registry=self._registry)
+        return Counter(_full(name), text, labels, registry=self._registry)
 
     def publish(self) -> None:
         """Move what was counted to where every worker sees it."""
@@ -161,6 +187,11 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+def _full(name: str) -> str:
+    """The name of a metric, which is this service's or that of any process."""
+    return name if name.startswith("process_") else f"gradient_{name}"
 
 
 class _WithoutCreated:

@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from service.http.metrics import Metrics
 from service.http.routing import Router
 
-router = Router(access="admin", offers=None, tags=["service"])
+router = Router(access="metrics", offers=None, tags=["service"])
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -20,7 +20,7 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def read_metrics(request: Request) -> Response:
-    """Requests, errors by code, durations, work done, queues, refusals. Scope: admin."""
+    """Requests, errors by code, durations, work done, queues, refusals. Scope: metrics."""
     metrics: Metrics = request.app.state.metrics
     metrics.publish()
     return Response(await run_in_threadpool(metrics.render), media_type=MEDIA_TYPE)

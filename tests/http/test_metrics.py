@@ -12,6 +12,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service import __version__
 from service.http.metrics import Metrics, resident_bytes
 from tests.serving import serving
 
@@ -63,6 +64,12 @@ def test_counts_become_prometheus_metrics() -> None:
         assert found["gradient_pool_waiting", (("pool", "heavy"),)] == 4
         assert found["gradient_cache_hits_total", ()] == 9
         assert found["gradient_workers", ()] == 1
+        (build,) = [labels for name, labels in found if name == "gradient_build_info"]
+        assert dict(build)["version"] == __version__
+        assert found["process_resident_memory_bytes", ()] > 1e6
+        assert found["process_cpu_seconds_total", ()] > 0.1
+        assert found["process_open_fds", ()] < found["process_max_fds", ()]
+        assert abs(found["process_start_time_seconds", ()] - time.time()) < 86_400
         assert found["gradient_worker_resident_bytes", (("worker", str(os.getpid())),)] > 1e6
     assert not any(name.endswith("_created") for name, _ in found)
 
@@ -101,7 +108,9 @@ def test_counters_of_several_workers_never_fall(tmp_path: Path) -> None:
             asked = httpx.post(server.url + "/v1/gradient", json=graph)
             assert asked.status_code == 200
             found = samples(httpx.get(server.url + "/metrics").text)
-            workers |= {dict(labels)["worker"] for name, labels in found if "resident" in name}
+            workers |= {
+                dict(labels)["worker"] for name, labels in found if "worker_resident" in name
+            }
             rising = only_rising(found)
             fallen = {k: (v, rising.get(k)) for k, v in seen.items() if rising.get(k, -1.0) < v}
             assert not fallen, round_
