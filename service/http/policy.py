@@ -13,10 +13,14 @@ Access = Scope | Literal["any key", "open"]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may ask, and the media types that the answer may have; None for any."""
+    """Who may ask, and the media types that the answer may have; None for any.
+
+    `refusals` are those of a path's answers to other methods than its own.
+    """
 
     access: Access = "any key"
     offers: tuple[str, ...] | None = None
+    refusals: tuple[str, ...] | None = None
 
     @property
     def scope(self) -> Scope | None:

@@ -36,9 +36,10 @@ class Router(APIRouter):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.policy = Policy(access, None if offers is None else tuple(offers))
+        offers = None if offers is None else tuple(offers)
+        self.policy = Policy(access, offers, offers)
         for operation in operations:
-            operation.policy = Policy(access, operation.media)
+            operation.policy = Policy(access, operation.media, self.policy.offers)
             operation.tags = operation.tags or list(self.tags)
             self.routes.append(operation)
 
@@ -94,10 +95,12 @@ class Target:
         other = Target()
         other.guarded, other.scope, other.template = self.guarded, self.scope, self.template
         other.max_body = self.max_body
+        other.offers = self.policy.refusals if self.policy else None
         return other
 
 
 NOWHERE = Target()
+NOWHERE.offers = OFFERED
 """For a request whose path leads nowhere: a key is needed to be told so."""
 
 
