@@ -9,18 +9,20 @@ an application that is mounted has no lifespan.
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from service.engine.memory import give_back_freed_memory
 from service.http import telemetry
-from service.http.asgi import Receive, Scope, Send
+from service.http.asgi import ASGI, Receive, Scope, Send
 from service.http.execution import Execution
 from service.http.metrics import Metrics
 from service.http.pipeline import Pipeline
 from service.http.pools import Pools, WorkerPool
-from service.http.routing import RouteTable
+from service.http.routing import METHODS, RouteTable
 from service.http.state import State
 from service.settings import Settings
 from service.wire.context import Context
@@ -28,6 +30,16 @@ from service.wire.context import Context
 TICK_SECONDS = 0.5
 MEMORY_SECONDS = 10.0
 """How long freed memory is kept for the requests to come."""
+_ASKED_HEADERS = (
+    "authorization",
+    "content-encoding",
+    "content-type",
+    "if-none-match",
+    "x-api-key",
+    "x-request-id",
+)
+_SHOWN_HEADERS = ("etag", "location", "retry-after", "x-request-id")
+"""For scripts of the origins that the settings name."""
 
 
 class Application(FastAPI):
@@ -49,6 +61,15 @@ class Application(FastAPI):
             metrics=self.metrics,
             state=State(),
         )
+        self._way_in: ASGI = self.pipeline
+        if settings.cors_origins:
+            self._way_in = CORSMiddleware(
+                self.pipeline,
+                allow_origins=settings.cors_origins,
+                allow_methods=METHODS,
+                allow_headers=_ASKED_HEADERS,
+                expose_headers=_SHOWN_HEADERS,
+            )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tick_handle: asyncio.TimerHandle | None = None
         self._memory_given_back = 0.0
@@ -64,9 +85,10 @@ class Application(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if asyncio.get_running_loop() is not self._loop:
+            # With the loop given this costs no call of the system, as get_running_loop does.
+            if self._loop is None or asyncio.current_task(self._loop) is None:
                 self.start()
-            await self.pipeline(scope, receive, send)
+            await self._way_in(scope, receive, send)
         elif scope["type"] == "websocket" and not self.pipeline.lets_in(scope):
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -79,13 +101,14 @@ class Application(FastAPI):
     def start(self) -> None:
         """Begin with what is done for all requests together, on the running event loop."""
         self._loop = asyncio.get_running_loop()
+        self.pipeline.bodies.patience.loop = self.pipeline.writing.loop = self._loop
         if self.user_middleware or (self.settings.telemetry and telemetry.collected()):
             self.pipeline.shortcut = {}
         self._tick()
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = monotonic()
         self.pipeline.bodies.patience.sweep(now)
         self.pipeline.writing.sweep(now)
         self.pipeline.log.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 Header = tuple[bytes, bytes]
 
@@ -37,44 +37,3 @@ def secured(headers: Sequence[Header]) -> list[Header]:
         policy = PAGE_POLICY if page else DATA_POLICY
         extended.append((b"content-security-policy", policy))
     return extended
-
-
-class Cors:
-    """Cross-origin access for the origins that the settings name; none by default."""
-
-    def __init__(self, origins: Sequence[str]) -> None:
-        self.active = bool(origins)
-        self._any = "*" in origins
-        self._origins = {origin.encode() for origin in origins}
-
-    def answer(self, headers: Mapping[bytes, bytes]) -> tuple[Header, ...]:
-        """What an answer to a request with these headers carries."""
-        origin = headers.get(b"origin")
-        if origin is None:
-            return ()
-        if self._any:
-            allowed = b"*"
-        elif origin in self._origins:
-            allowed = origin
-        else:
-            return ((b"vary", b"origin"),)
-        return (
-            (b"access-control-allow-origin", allowed),
-            (b"access-control-expose-headers", b"x-request-id, retry-after, etag"),
-            (b"vary", b"origin"),
-        )
-
-    def preflight(self, headers: Mapping[bytes, bytes], allow: bytes) -> tuple[Header, ...]:
-        """What the answer to a preflight request carries, `allow` being the path's methods."""
-        common = self.answer(headers)
-        if len(common) < 2:
-            return common
-        return (
-            *common,
-            (b"access-control-allow-methods", allow),
-            (
-                b"access-control-allow-headers",
-                b"authorization, content-type, x-api-key, x-request-id, if-none-match",
-            ),
-            (b"access-control-max-age", b"600"),
-        )

@@ -7,23 +7,24 @@ request nothing; a timer for each would cost more than a small gradient does.
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import Any
 
 
 class Patience:
-    """The tasks that wait for their clients, and since when each of them does."""
+    """The tasks of `loop` that wait for their clients, and since when each of them does."""
 
     def __init__(self, seconds: float) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._seconds = seconds
         self._waiting: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
 
     def begin(self) -> asyncio.Task[Any]:
         """Note that the current task waits from now on. Again: that there was progress."""
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
+        task = asyncio.current_task(self.loop)
         assert task is not None
-        self._waiting[task] = loop.time()
+        self._waiting[task] = monotonic()
         return task
 
     def end(self, task: asyncio.Task[Any]) -> None:

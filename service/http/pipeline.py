@@ -24,7 +24,7 @@ from service.http.body import Bodies
 from service.http.compression import SMALLEST, not_packing, packing, takes_gzip
 from service.http.execution import Execution
 from service.http.head import check_head, joined
-from service.http.headers import CLOSE, NOSNIFF, Cors, Header, secured
+from service.http.headers import CLOSE, NOSNIFF, Header, secured
 from service.http.logs import AccessLog
 from service.http.media import JSON, check_accept, check_content
 from service.http.metrics import Metrics
@@ -80,7 +80,6 @@ class Pipeline:
             rate_limit=settings.rate_limit,
             state_dir=settings.state_dir,
         )
-        self._cors = Cors(settings.cors_origins)
         self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,12 +206,7 @@ class Pipeline:
         allow = self.routes.allowed(path).encode()
         if not allow:
             raise Refusal("not_found", "nothing is found at this path")
-        headers: list[Header] = [(b"allow", allow), NOSNIFF]
-        if self._cors.active and b"access-control-request-method" in context.headers:
-            headers += self._cors.preflight(context.headers, allow)
-            headers.append((b"x-request-id", context.request_id))
-        else:
-            headers = self._common(context, headers)
+        headers = self._common(context, [(b"allow", allow), NOSNIFF])
         context.status = 204
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
@@ -285,8 +279,6 @@ class Pipeline:
     def _common(self, context: RequestContext, headers: list[Header]) -> list[Header]:
         """`headers`, with those that every answer carries."""
         headers.append((b"x-request-id", context.request_id))
-        if self._cors.active:
-            headers.extend(self._cors.answer(context.headers))
         if self.state.draining:
             headers.append(CLOSE)
         return headers

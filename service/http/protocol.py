@@ -48,6 +48,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._receiving = False
         self._draining_since: float | None = None
         self._closing_since: float | None = None
+        self._paused_since: float | None = None
         self._packet = 0
         self._fault = NOT_HTTP
         self._refusal: Refusal | None = None
@@ -120,6 +121,14 @@ class PatientProtocol(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
+    def pause_writing(self) -> None:
+        self._paused_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._paused_since = None
+        super().resume_writing()
+
     def late(self, now: float) -> None:
         """End a connection whose head, or the rest of whose refused body, takes too long.
 
@@ -129,6 +138,10 @@ class PatientProtocol(HttpToolsProtocol):
             self._closing_since = self._closing_since or now
             if now - self._closing_since > self._settings.write_seconds:
                 self.transport.abort()
+            return
+        paused = self._paused_since
+        if paused is not None and now - paused > self._settings.write_seconds + SWEEP_SECONDS:
+            self.transport.abort()  # The application looks after large answers itself.
             return
         drained = self._draining_since
         if drained is not None and now - drained > self._settings.header_seconds:

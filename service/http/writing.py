@@ -38,15 +38,24 @@ class Writing:
         self._content = content
 
     async def __call__(self, message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await self._send(message)
+            return
+        body = message.get("body", b"")
+        self._context.sent += len(body)
+        if not self._content:
+            await self._send({**message, "body": b""})
+        elif len(body) <= PIECE and not message.get("more_body", False):
+            await self._send(message)  # The server takes it as it is: nobody is waited for.
+        else:
+            await self._wait(message, body)
+
+    async def _wait(self, message: Message, body: bytes) -> None:
+        """Send a body, or a part of a stream, as it is read."""
         task = self._patience.begin()
         try:
-            if message["type"] == "http.response.body":
-                body = message.get("body", b"")
-                self._context.sent += len(body)
-                if not self._content:
-                    message = {**message, "body": b""}
-                elif len(body) > PIECE:
-                    message = await self._in_pieces(message, body)
+            if len(body) > PIECE:
+                message = await self._in_pieces(message, body)
             await self._send(message)
         except asyncio.CancelledError:
             if not self._patience.ran_out(task):

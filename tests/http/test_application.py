@@ -94,7 +94,7 @@ def test_pages_and_documents_work_where_it_is_mounted() -> None:
             (found,) = ask(way, [("GET", "/" + source, {})])
             assert found.status_code == 200, source
     (document,) = ask(way, [("GET", "/openapi.json", {})])
-    assert document.json()["servers"] == [{"url": "/grad"}]
+    assert document.json()["servers"][0] == {"url": "/grad"}
     register = {"json": {"graph": GRAPH["graph"], "name": "square"}}
     (registered,) = ask(way, [("POST", "/v1/graphs", register)])
     place = registered.headers["location"].removeprefix("/grad")

@@ -244,6 +244,7 @@ def test_cors_is_off_unless_set() -> None:
         answer = await client.options("/v1/fake", headers=headers)
         assert answer.headers["access-control-allow-origin"] == "https://a.example"
         assert "POST" in answer.headers["access-control-allow-methods"]
+        assert "x-api-key" in answer.headers["access-control-allow-headers"]
         answer = await client.post("/v1/fake", json={}, headers={"origin": "https://a.example"})
         assert answer.headers["access-control-allow-origin"] == "https://a.example"
         other = await client.post("/v1/fake", json={}, headers={"origin": "https://b.example"})
