@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
 from service.diagrams import numbers, text
+from service.diagrams.cells import Cells, cells
 from service.diagrams.circuit import Circuit, Edge, Node, Wire
 from service.diagrams.summary import summarised
 from service.diagrams.symbols import symbol
@@ -15,6 +17,7 @@ from service.engine.compute import forward
 from service.engine.contributions import (
     Backward,
     Contribution,
+    Source,
     contributions,
     output_names,
     output_place,
@@ -22,6 +25,9 @@ from service.engine.contributions import (
 )
 from service.engine.control import Control
 from service.engine.program import Program, as_tensor
+from service.engine.registry import Argument
+
+Tensors = Literal["norm", "cells"]
 
 MAX_NODES = 300
 """Graphs with more nodes are summarised."""
@@ -34,12 +40,14 @@ def circuit_of(
     output: str | None = None,
     gradients: bool = True,
     cotangent: Any = None,
+    tensors: Tensors = "norm",
     max_nodes: int = MAX_NODES,
     control: Control | None = None,
 ) -> Circuit:
     """The circuit with its values, and the gradients of `output` (or the only one).
 
     A tensor output needs no cotangent here: ones are taken, and the circuit says so.
+    With `tensors` "cells" a tensor is drawn entry by entry, else by its norm.
     Without `gradients` only values are shown. Above `max_nodes` nodes it is summarised,
     without values. Raises what `compute.gradient` raises.
     """
@@ -67,12 +75,12 @@ def circuit_of(
             for position in range(len(program.graph.ids))
             for index, part in enumerate(output_names(program, position))
         }
-    return _circuit(program, output, values, found, note)
+    return _circuit(program, output, values, found, note, tensors)
 
 
 def plain(program: Program, output: str | None = None) -> Circuit:
     """The circuit without values."""
-    return _circuit(program, output, None, None, "")
+    return _circuit(program, output, None, None, "", "norm")
 
 
 def _circuit(
@@ -81,6 +89,7 @@ def _circuit(
     values: Mapping[tuple[int, int], Any] | None,
     found: Backward | None,
     note: str,
+    tensors: Tensors,
 ) -> Circuit:
     graph = program.graph
     along: dict[tuple[int, int], Contribution] = {}
@@ -88,10 +97,14 @@ def _circuit(
         along = {(edge.target, edge.input_index): edge for edge in found.edges}
     nodes, edges = [], []
     drawn = _drawn(program, output)
+    views, labels = _views(program, drawn), _labels(program, drawn)
     for position in drawn:
         name, op = graph.ids[position], graph.operator(position)
+        if position in views:
+            continue
         inputs = sources_of(program, position)
-        wires = _wires(program, position, values, found)
+        whole = position in labels
+        wires = _wires(program, position, values, None if whole else found, tensors, whole)
         if not inputs:
             kind = "constant" if op.name == "constant" else "input"
             label = text.clipped(name, 24)
@@ -99,7 +112,9 @@ def _circuit(
                 label = wires[0].value or label
             nodes.append(Node(name, label, kind, op.name, wires=wires, tip=name))  # type: ignore[arg-type]
             continue
-        sign = symbol(op.name, [source.literal for source in inputs])
+        sign = _subscript(program, position, views) or symbol(
+            op.name, [source.literal for source in inputs]
+        )
         caption = "" if name.startswith("_") else text.clipped(name, 18)
         tip = f"{name} = {op.name}" + (f": {op.formula}" if op.formula else "")
         if op.gradient_formula:
@@ -109,14 +124,21 @@ def _circuit(
             if source.position is None:
                 continue
             edge = along.get((position, index))
+            driver = source.position
+            if driver in views:
+                edge = along.get((driver, 0))
+                (source,) = sources_of(program, driver)
+                assert source.position is not None
+                driver = source.position
             edges.append(
                 Edge(
-                    graph.ids[source.position],
+                    graph.ids[driver],
                     name,
                     index,
                     source.output,
                     None if edge is None else numbers.tensor(edge.value),
                     "" if edge is None else _edge_tip(edge),
+                    gradient_cells=None if edge is None else _cells(edge.value, tensors),
                 )
             )
     outputs = (output,) if output is not None else program.outputs
@@ -148,18 +170,87 @@ def _wires(
     position: int,
     values: Mapping[tuple[int, int], Any] | None,
     found: Backward | None,
+    tensors: Tensors,
+    whole_numbers: bool,
 ) -> tuple[Wire, ...]:
     wires = []
     constant = program.graph.operator(position).name == "constant"
     for index, part in enumerate(output_names(program, position)):
         spec = program.spec(part)
-        value = None if values is None else numbers.tensor(values[position, index])
-        gradient = None
+        whole = Wire(shape=spec.shape)
+        if values is not None:
+            value = np.asarray(values[position, index], np.int64 if whole_numbers else None)
+            whole = replace(whole, value=numbers.tensor(value), value_cells=_cells(value, tensors))
         if found is not None and spec.floating and not constant:
             g = found.gradients.get((position, index))
-            gradient = numbers.tensor(np.zeros(spec.shape) if g is None else g)
-        wires.append(Wire(value, gradient, spec.shape))
+            g = np.zeros(spec.shape) if g is None else g
+            whole = replace(whole, gradient=numbers.tensor(g), gradient_cells=_cells(g, tensors))
+        wires.append(whole)
     return tuple(wires)
+
+
+def _cells(value: Any, tensors: Tensors) -> Cells | None:
+    return cells(value) if tensors == "cells" else None
+
+
+def _labels(program: Program, drawn: Sequence[int]) -> set[int]:
+    """The leaves that serve as labels or indices alone: whole numbers without a gradient."""
+    graph = program.graph
+    read: dict[int, bool] = {}
+    for position in drawn:
+        op, sources = graph.operator(position), sources_of(program, position)
+        ranks = [_rank(program, source) for source in sources]
+        classes = op.group == "loss" and len(ranks) == 2 and ranks[1] == ranks[0] - 1
+        for place, source in enumerate(sources):
+            if source.position is not None:
+                label = place in op.indices or (classes and place == 1)
+                read[source.position] = read.get(source.position, True) and label
+    return {position for position in graph.leaves if read.get(position, False)}
+
+
+def _rank(program: Program, source: Source) -> int:
+    if source.position is None:
+        return 0
+    return len(program.spec(output_names(program, source.position)[source.output]).shape)
+
+
+def _views(program: Program, drawn: Sequence[int]) -> set[int]:
+    """The unnamed slices that one unnamed `squeeze` alone reads: x[0] is drawn as one gate."""
+    graph = program.graph
+    readers: dict[int, int] = {}
+    for position in drawn:
+        for source in sources_of(program, position):
+            if source.position is not None:
+                readers[source.position] = readers.get(source.position, 0) + 1
+    found = set()
+    for position in drawn:
+        if graph.operator(position).name == "squeeze":
+            (source,) = sources_of(program, position)
+            inner = source.position
+            if inner is None or graph.operator(inner).name != "slice":
+                continue
+            if graph.ids[inner].startswith("_") and readers[inner] == 1:
+                found.add(inner)
+    return found
+
+
+def _subscript(program: Program, position: int, views: set[int]) -> str:
+    """[0] for a gate that reads a part of its input; "" for any other."""
+    graph = program.graph
+    shape = None
+    if graph.operator(position).name == "squeeze":
+        (source,) = sources_of(program, position)
+        if source.position not in views:
+            return ""
+        shape, position = program.spec(graph.ids[position]).shape, source.position
+    op = graph.operator(position)
+    if op.name != "slice" or not callable(op.code):
+        return ""
+    (source,) = sources_of(program, position)
+    assert source.position is not None
+    name = output_names(program, source.position)[source.output]
+    whole = Argument("", program.spec(name))
+    return op.code(whole, result=shape, **graph.attributes(position)) or ""
 
 
 def _edge_tip(edge: Contribution) -> str:

@@ -10,6 +10,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
+from service.diagrams.cells import Cells
+
 Shape = tuple[int, ...]
 Kind = Literal["input", "constant", "gate", "group"]
 
@@ -18,12 +20,15 @@ Kind = Literal["input", "constant", "gate", "group"]
 class Wire:
     """What is written at a node's output: value, gradient and shape as text.
 
-    `gradient` is None where there is none to show; `shape` is () for a scalar.
+    `gradient` is None where there is none to show; `shape` is () for a scalar. The cells
+    are drawn in place of the text where they are given.
     """
 
     value: str | None = None
     gradient: str | None = None
     shape: Shape = ()
+    value_cells: Cells | None = None
+    gradient_cells: Cells | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Edge:
     gradient: str | None = None
     tip: str = ""
     count: int = 1
+    gradient_cells: Cells | None = None
 
 
 @dataclass(frozen=True, slots=True)

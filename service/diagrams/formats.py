@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from service.diagrams.circuit import Circuit, Edge, Node, Wire
+from service.diagrams.numbers import plain
 from service.diagrams.style import LIGHT, shape_text
 
 
@@ -100,8 +101,8 @@ def node_link(circuit: Circuit) -> dict[str, Any]:
                 "key": edge.input_index,
                 "input_index": edge.input_index,
                 "output_index": edge.output,
-                "value": _wire(circuit, edge).value,
-                "gradient": edge.gradient,
+                "value": plain(_wire(circuit, edge).value),
+                "gradient": plain(edge.gradient),
                 "shape": list(_wire(circuit, edge).shape),
                 "count": edge.count,
             }
@@ -117,8 +118,8 @@ def _node_json(node: Node) -> dict[str, Any]:
         "kind": node.kind,
         "op": node.op,
         "label": node.label,
-        "value": wire.value,
-        "gradient": wire.gradient,
+        "value": plain(wire.value),
+        "gradient": plain(wire.gradient),
         "shape": list(wire.shape),
         "count": node.count,
     }

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Literal
 
 from service.diagrams import layers, style, text
+from service.diagrams.cells import Cells
 from service.diagrams.circuit import Circuit, Edge, Node, Wire
 from service.diagrams.rows import compacted
 
@@ -127,11 +128,24 @@ def _sized(box: Box) -> Box:
             box.above = box.below = style.NAME * 0.75
         return box
     above, below = label_lines(box)
+    blocks = label_cells(box)
     sizes = [text.width(line, style.LABEL) for line in (*above, *below)]
     box.width = max([style.WIRE, *(size + 10 for size in sizes)])
     box.above = style.CLEAR + style.LINE * len(above)
     box.below = style.CLEAR + style.LINE * len(below)
+    if blocks[0] is not None:
+        box.above += blocks[0].height + style.CLEAR
+    if blocks[1] is not None:
+        box.below += blocks[1].height + style.CLEAR
+    box.width = max([box.width, *(block.width + 10 for block in blocks if block is not None)])
     return box
+
+
+def label_cells(box: Box) -> tuple[Cells | None, Cells | None]:
+    """The cells above and below a wire, nearer to it than its lines of text."""
+    if box.role == "branch":
+        return None, None if box.edge is None else box.edge.gradient_cells
+    return box.wire.value_cells, box.wire.gradient_cells
 
 
 def label_lines(box: Box) -> tuple[list[str], list[str]]:
@@ -141,13 +155,19 @@ def label_lines(box: Box) -> tuple[list[str], list[str]]:
         if edge is None:
             return [], []
         count = [f"{edge.count} wires"] if edge.count > 1 else []
-        return count, [] if edge.gradient is None else [edge.gradient]
+        return count, _words(edge.gradient, edge.gradient_cells)
     above = [] if wire.shape == () else [style.shape_text(wire.shape)]
-    if wire.value is not None:
-        above.append(wire.value)
+    above += _words(wire.value, wire.value_cells)
     if edge is not None and edge.count > 1:
         above.append(f"{edge.count} wires")
-    return above, [] if wire.gradient is None else [wire.gradient]
+    return above, _words(wire.gradient, wire.gradient_cells)
+
+
+def _words(text: str | None, block: Cells | None) -> list[str]:
+    """The text of a value, or what is said beside its cells."""
+    if block is not None:
+        return [block.words] if block.words else []
+    return [] if text is None else [text]
 
 
 def _spacing(boxes: Sequence[Box]) -> float:

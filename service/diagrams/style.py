@@ -6,7 +6,7 @@ RADIUS = 17.0
 SYMBOL = 15.0
 NAME = 16.0
 LABEL = 12.5
-SMALL = 11.5
+SMALL = 12.5
 SHADOW = 4.0
 LINE = 15.0
 CLEAR = 4.0
@@ -24,25 +24,29 @@ FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 # Told apart by their lightness too, and by place: values above the wire and upright,
 # gradients below it and slanted.
 LIGHT = {
-    "ink": "#1b1f24",
-    "wire": "#57606a",
-    "muted": "#57606a",
+    "ink": "#1d1b18",
+    "wire": "#6b665d",
+    "muted": "#625d55",
     "gate": "#ffffff",
-    "value": "#00703c",
-    "gradient": "#c4230e",
+    "value": "#0a6b3b",
+    "gradient": "#b4271d",
     "paper": "#ffffff",
+    "edge": "#8d877c",
+    "problem": "#95470a",
 }
 DARK = {
-    "ink": "#e6edf3",
-    "wire": "#9aa4af",
-    "muted": "#9aa4af",
-    "gate": "#161b22",
-    "value": "#56d364",
-    "gradient": "#ff8b7b",
-    "paper": "#0d1117",
+    "ink": "#ece8e0",
+    "wire": "#a09b92",
+    "muted": "#aaa59b",
+    "gate": "#1b1e22",
+    "value": "#6fd491",
+    "gradient": "#ff9c8c",
+    "paper": "#15171a",
+    "edge": "#7f8389",
+    "problem": "#ffbe7a",
 }
 
 
 def shape_text(dims: tuple[int, ...]) -> str:
     """A tensor's shape as it stands above its wire."""
-    return "(" + ", ".join(map(str, dims)) + (",)" if len(dims) == 1 else ")")
+    return "×".join(map(str, dims))

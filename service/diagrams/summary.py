@@ -84,7 +84,7 @@ def _group(key: tuple[int, str], nodes: list[Node]) -> Node:
             first.id,
             (Wire(shape=shape),),
         )
-    listed = ", ".join(f"{label} ×{count:,}" for label, count in counts.most_common(2))
+    listed = ", ".join(f"{count:,} {label}" for label, count in counts.most_common(2))
     if first.kind in ("input", "constant"):
         listed = f"{len(nodes):,} {first.kind}s"
     elif len(counts) > 2:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from service.diagrams import style, text
+from service.diagrams.cells import CELL, FAINTEST, Cells
 from service.diagrams.circuit import Circuit
-from service.diagrams.layout import Box, Layout, Route, gate_width, label_lines, place
+from service.diagrams.layout import Box, Layout, Route, gate_width, label_cells, label_lines, place
 
 
 def draw(circuit: Circuit) -> str:
@@ -54,7 +55,9 @@ def _sheet() -> str:
         f"{scope}.ink{{fill:{c['ink']}}}{scope}.muted{{fill:{c['muted']}}}"
         f"{scope}.value{{fill:{c['value']}}}{scope}.gradient{{fill:{c['gradient']}}}"
         f"{scope}.line{{stroke:{c['wire']}}}{scope}.rim{{stroke:{c['ink']};fill:{c['gate']}}}"
-        f"{scope}.joint{{fill:{c['wire']}}}{scope}.paper{{fill:{c['paper']}}}"
+        f"{scope}.joint{{fill:{c['wire']}}}{scope}rect.paper{{fill:{c['paper']}}}"
+        f"{scope}.dash.ink{{stroke:{c['ink']}}}{scope}.dash.paper{{stroke:{c['paper']}}}"
+        f"{scope}.hollow{{stroke:{c['edge']}}}{scope}.broken{{fill:{c['problem']}}}"
         for scope, c in ((".circuit:not(.light) ", style.DARK),)
     )
     forced = rules.replace(":not(.light)", ".dark")
@@ -144,21 +147,58 @@ def _rect(x: float, y: float, width: float, height: float, corner: float) -> str
 def _label(box: Box) -> str:
     """The text on a wire; the shape and the value above it, the gradient below."""
     above, below = label_lines(box)
-    if not above and not below:
+    high, low = label_cells(box)
+    if not above and not below and high is None and low is None:
         return ""
     parts = [f'<g class="label {box.role}"{_data(box)}>']
     tip = box.edge.tip if box.edge is not None else ""
     if tip:
         parts.append(f"<title>{escape(_printable(tip))}</title>")
+    top, bottom = box.y - style.CLEAR, box.y + style.CLEAR
+    if high is not None and high.rows:
+        parts.append(_cells(high, box.x, top - high.height, "value"))
+        top -= high.height + style.CLEAR
+    if low is not None and low.rows:
+        parts.append(_cells(low, box.x, bottom, "gradient"))
+        bottom += low.height + style.CLEAR
     for row, line in enumerate(reversed(above)):
-        y = box.y - style.CLEAR - style.LINE * (row + 0.5) + 1
-        kind = "value" if row == 0 and box.wire.value is not None else "muted"
+        y = top - style.LINE * (row + 0.5) + 1
+        shown = box.wire.value is not None and (high is None or bool(high.words))
+        kind = "value" if row == 0 and shown else "muted"
         parts.append(_text(box.x, y, line, style.LABEL, kind))
     for row, line in enumerate(below):
-        y = box.y + style.CLEAR + style.LINE * (row + 0.5)
+        y = bottom + style.LINE * (row + 0.5)
         parts.append(_text(box.x, y, line, style.LABEL, "gradient"))
     parts.append("</g>")
     return "".join(parts)
+
+
+def _cells(block: Cells, x: float, top: float, kind: str) -> str:
+    """A block of cells, centred on `x`."""
+    colour, step = style.LIGHT[kind], block.size + block.gap
+    left = x - block.width / 2
+    parts = [f'<g class="cells {kind}" fill="{colour}">']
+    for row, shares in enumerate(block.rows):
+        for column, share in enumerate(shares):
+            place = f'x="{_n(left + column * step)}" y="{_n(top + row * step)}"'
+            size = f'width="{_n(block.size)}" height="{_n(block.size)}"'
+            if share != share:
+                parts.append(
+                    f'<rect class="broken" {place} {size} fill="{style.LIGHT["problem"]}"/>'
+                )
+            elif share == 0:
+                edge = style.LIGHT["edge"] if block.size == CELL else "none"
+                parts.append(f'<rect class="hollow" {place} {size} fill="none" stroke="{edge}"/>')
+            else:
+                strength = FAINTEST + (1 - FAINTEST) * abs(share)
+                parts.append(f'<rect {place} {size} fill-opacity="{strength:.2f}"/>')
+                if share < 0 and block.size == CELL:
+                    ink = "ink" if strength <= 0.8 else "paper"
+                    dash = f"M{_n(left + column * step + 3)} {_n(top + row * step + 6)}h6"
+                    parts.append(
+                        f'<path class="dash {ink}" stroke="{style.LIGHT[ink]}" d="{dash}"/>'
+                    )
+    return "".join(parts) + "</g>"
 
 
 def _text(
@@ -201,7 +241,10 @@ def _legend(circuit: Circuit) -> Legend:
     if any(wire.gradient is not None for wire in wires):
         legend.append(("gradient", "below: gradient"))
     texts = [word for wire in wires for word in (wire.value, wire.gradient) if word]
-    if any(word.startswith("‖") for word in texts):
+    if any(wire.value_cells is not None and wire.value_cells.rows for wire in wires):
+        legend.append(("muted", "dash: negative"))
+        legend.append(("muted", "hollow: exactly 0"))
+    elif any(word.startswith("‖") for word in texts):
         legend.append(("muted", "‖ ‖: norm of a tensor"))
     if circuit.note:
         legend.append(("muted", circuit.note))

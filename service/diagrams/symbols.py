@@ -13,7 +13,7 @@ _POWERS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 def symbol(name: str, literals: Sequence[float | bool | None]) -> str:
     """The sign of the operator `name`; `literals` holds its literal inputs at their places.
 
-    A literal becomes part of the sign, as in the note's +1 and *-1 gates.
+    A literal becomes part of the sign, as in the note's +1 and ×(−1) gates.
     """
     sign = REGISTRY[name].sign or name
     if isinstance(sign, str):
@@ -25,12 +25,13 @@ def symbol(name: str, literals: Sequence[float | bool | None]) -> str:
     template = sign[1 + place]
     if template == "^{}" and float(literal).is_integer():
         return "x" + str(int(literal)).translate(_POWERS)
-    return template.format(short(literal))
+    signed = template[0] in "×+" and float(literal) < 0
+    return template.format(f"({short(literal)})" if signed else short(literal))
 
 
 def short(literal: float | bool) -> str:
     """A literal as one writes it: 2 rather than 2.00."""
     if isinstance(literal, bool):
         return str(literal).lower()
-    text = f"{literal:.4g}"
-    return text if len(text) <= 8 else numbers.number(literal)
+    text = f"{literal:.4g}".replace("-", "−")
+    return text if float(literal) == float(f"{literal:.4g}") else numbers.number(literal)

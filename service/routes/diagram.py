@@ -58,6 +58,7 @@ def _parse(body: bytes, context: Context, may_block: bool = True, /) -> Prepared
                 output=request.output,
                 gradients=request.gradients,
                 cotangent=request.cotangent,
+                tensors=request.tensors,
                 control=control,
             )
         else:

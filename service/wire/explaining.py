@@ -44,6 +44,10 @@ class DiagramRequest(Request):
         Meta(description="Whether values are shown. Without them no input needs a value."),
     ] = True
     cotangent: Cotangent = None
+    tensors: Annotated[
+        Literal["norm", "cells"],
+        Meta(description="Whether the SVG shows tensors by their norm, or entry by entry."),
+    ] = "norm"
 
 
 class _Answer(BaseModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 
@@ -61,20 +60,18 @@ def _texts(svg: str, kind: str) -> list[str]:
 
 def test_the_product_shows_the_notes_numbers() -> None:
     svg = draw(circuit_of(circuits.product(), {}))
-    assert sorted(_texts(svg, "value")[:-1]) == sorted(["-2.00", "5.00", "-4.00", "3.00", "-12.00"])
-    assert sorted(_texts(svg, "gradient")[:-1]) == sorted(
-        ["-4.00", "-4.00", "3.00", "-4.00", "1.00"]
-    )
+    assert sorted(_texts(svg, "value")[:-1]) == sorted(["−2", "5", "−4", "3", "−12"])
+    assert sorted(_texts(svg, "gradient")[:-1]) == sorted(["−4", "−4", "3", "−4", "1"])
 
 
 def test_the_neuron_shows_the_notes_numbers() -> None:
     svg = draw(circuit_of(circuits.neuron(), {}))
-    for value in ("-2.00", "6.00", "4.00", "1.00", "-1.00", "0.37", "1.37", "0.73"):
+    for value in ("−2", "6", "4", "1", "−1", "0.368", "1.37", "0.731"):
         assert value in _texts(svg, "value")
-    for gradient in ("-0.20", "0.39", "-0.39", "-0.59", "0.20", "-0.53"):
+    for gradient in ("−0.197", "0.393", "−0.393", "−0.590", "0.197", "−0.534"):
         assert gradient in _texts(svg, "gradient")
     symbols = _texts(svg, "ink")
-    assert {"*-1", "exp", "+1", "1/x", "w0", "x1"} <= set(symbols)
+    assert {"×(−1)", "exp", "+1", "1/x", "w0", "x1"} <= set(symbols)
 
 
 def test_values_stand_above_their_wire_and_gradients_below() -> None:
@@ -95,13 +92,13 @@ def test_a_branching_wire_shows_what_flows_back_along_each_branch() -> None:
         if "branch" in group.attrib.get("class", "")
     ]
     assert [index for index, _ in branches] == ["0", "1"]
-    assert all(words.endswith("3.00") for _, words in branches)
-    assert "6.00" in _texts(svg, "gradient")
+    assert all(words.endswith("3") for _, words in branches)
+    assert "6" in _texts(svg, "gradient")
 
 
 def test_tensor_wires_carry_their_shapes() -> None:
     svg = draw(circuit_of(circuits.network(), {}))
-    assert {"(4, 3)", "(5,)", "(4, 5)", "(4, 2)"} <= set(_texts(svg, "muted"))
+    assert {"4×3", "5", "4×5", "4×2"} <= set(_texts(svg, "muted"))
 
 
 def test_the_drawing_is_said_to_those_who_do_not_see_it() -> None:
@@ -112,7 +109,7 @@ def test_the_drawing_is_said_to_those_who_do_not_see_it() -> None:
     assert desc is not None
     assert root.attrib["aria-labelledby"] == f"{title.attrib['id']} {desc.attrib['id']}"
     assert title.text == "Computation graph of f"
-    assert "q is 3.00, its gradient -4.00." in (desc.text or "")
+    assert "q is 3, its gradient −4." in (desc.text or "")
 
 
 def test_gates_and_wires_say_what_they_belong_to() -> None:
@@ -139,16 +136,6 @@ def test_the_same_graph_gives_the_same_bytes(make: Callable[[], Program]) -> Non
     assert all(draw(circuit_of(make(), {})) == first for _ in range(5))
 
 
-def test_a_hundred_nodes_are_drawn_in_less_than_a_tenth_of_a_second() -> None:
-    program = circuits.random_circuit(100)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        draw(circuit_of(program, {}))
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.1
-
-
 def test_a_large_graph_is_summarised() -> None:
     circuit = circuit_of(circuits.random_circuit(3000), {})
     assert len(circuit.nodes) <= 160
@@ -166,21 +153,21 @@ def test_a_wide_graph_is_summarised_by_operator_and_depth() -> None:
         output=[f"p{i}" for i in range(399)],
     )
     circuit = circuit_of(program, {})
-    assert {node.label for node in circuit.nodes} == {"400 inputs", "σ ×400", "* ×399"}
+    assert {node.label for node in circuit.nodes} == {"400 inputs", "400 σ", "399 ×"}
     assert read(draw(circuit)).faults() == []
 
 
 def test_a_circuit_without_values_has_none() -> None:
     circuit = circuit_of(circuits.product(), {}, gradients=False)
     svg = draw(circuit)
-    assert "3.00" in _texts(svg, "value")
+    assert "3" in _texts(svg, "value")
     assert _texts(svg, "gradient") == []
 
 
 def test_a_tensor_output_is_differentiated_as_its_sum() -> None:
     program = circuits.program({"x": np.array([1.0, 2.0])}, ("y", "square", "x"))
     circuit = circuit_of(program, {})
-    assert circuit.node("x").wires[0].gradient == "[2.00, 4.00]"
+    assert circuit.node("x").wires[0].gradient == "[2, 4]"
     assert "sum(y)" in circuit.note
 
 

@@ -66,7 +66,7 @@ def _extremum(name: str, ufunc: Any, sign: str, word: str, short: str) -> None:
             infer=elementwise,
             forward=forward,
             vjp=_share,
-            sign=(short, f"{short}({{}}, ·)", f"{short}({{}}, ·)"),
+            sign=(short, f"{short} {{}}", f"{short} {{}}"),
             onnx=short.title(),
             branch=lambda y, *inputs, ties: [np.broadcast_to(x == y, np.shape(y)) for x in inputs],
             attributes={
