@@ -1,4 +1,4 @@
-// The service, as far as the playground uses it. All addresses are relative.
+// The service, as far as the page uses it. All addresses are relative.
 
 export class Problem extends Error {
   constructor(status, document) {
@@ -15,14 +15,17 @@ export function useKey(text) {
   key = text;
 }
 
-async function post(path, body) {
-  const headers = { "content-type": "application/json" };
+async function ask(path, body, signal) {
+  const headers = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
   if (key) headers.authorization = `Bearer ${key}`;
   let answer;
   try {
-    answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  } catch {
-    throw new Problem(0, { detail: "The service can't be reached." });
+    const method = body === undefined ? "GET" : "POST";
+    answer = await fetch(path, { method, headers, body: body === undefined ? body : JSON.stringify(body), signal });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, { detail: "The service can't be reached. Your work is kept." });
   }
   if (answer.ok) return answer;
   let document = {};
@@ -34,6 +37,10 @@ async function post(path, body) {
   throw new Problem(answer.status, document);
 }
 
-export const explain = async (request) => (await post("v1/explain", request)).json();
-export const diagram = async (request) => (await post("v1/diagram", request)).text();
-export const grade = async (request) => (await post("v1/grade", request)).json();
+const json = async (path, body, signal) => (await ask(path, body, signal)).json();
+
+export const explain = (request, signal) => json("v1/explain", request, signal);
+export const check = (request) => json("v1/check", request);
+export const grade = (request) => json("v1/grade", request);
+export const operators = () => json("v1/operators");
+export const diagram = async (request, signal) => (await ask("v1/diagram", { ...request, tensors: "cells" }, signal)).text();

@@ -1,171 +1,272 @@
-// The playground: what is written goes to the service, what comes back is shown at once.
+// The page: what is written goes to the service, what comes back is shown at once.
 
 import { diagram, explain, Problem, useKey } from "./api.js";
+import * as catalogue from "./catalogue.js";
 import * as circuit from "./circuit.js";
-import { $, make, named, tabs } from "./dom.js";
+import { $, inField, isPhone, make, named } from "./dom.js";
+import * as editor from "./editor.js";
 import { EXAMPLES } from "./examples.js";
+import { helpText } from "./help.js";
+import { constants, nearOperation } from "./hints.js";
 import { firstFault } from "./json.js";
-import { long, shape } from "./numbers.js";
+import { matrix } from "./matrices.js";
+import { isNamed, learn, titled } from "./names.js";
+import { copied, exact, isFinite, number, shape } from "./numbers.js";
+import * as nudge from "./nudge.js";
+import * as panel from "./panel.js";
 import * as quiz from "./quiz.js";
-import { asCurl, asJson, asPython, copy, fromHash, toHash } from "./share.js";
+import { asCurl, asJavaScript, asJson, asJulia, asPython, asPythonClient, asR, copy, fromHash, toHash } from "./share.js";
+import { labelsOf, valuesFor } from "./shapes.js";
+import { canRedo, canUndo, keep, lastWork, redo, remember, state, undo } from "./state.js";
 import * as steps from "./steps.js";
+import * as tour from "./tour.js";
+import * as values from "./values.js";
 
-const state = { mode: "expression", text: "", inputs: {} };
-const remembered = {}; // values of inputs that a graph no longer has, or not yet
+const TYPING_MILLISECONDS = 120;
+const BUSY_MILLISECONDS = 400;
+const LONG_MILLISECONDS = 3000;
+const remembered = {}; // values of inputs that a formula no longer has, or not yet
+const automatic = new Set(); // the inputs whose values nobody chose
+let operations = new Set();
 let shown = null; // the request whose answer is on the page
 let answer = null;
-let running = false;
+let running = null;
 let again = false;
+let work = null; // what was written before the tour or the quiz
+let start = null; // the formula and values that Reset goes back to
+let lastReadable = "";
+
+const mode = () => document.body.dataset.mode;
+const asText = () => state.mode === "expression";
 
 // Asking -------------------------------------------------------------------------------------
 
 class Wrong extends Error {
-  constructor(message, line, column) {
-    super(message);
-    this.errors = [{ detail: message, line, column }];
+  constructor(fault) {
+    super(fault.detail);
+    this.errors = [fault];
   }
 }
 
 function request() {
-  if (state.mode === "expression") {
-    return { graph: { expression: state.text }, inputs: state.inputs };
-  }
+  if (asText()) return { graph: { expression: state.text }, inputs: { ...constants(state.text, state.inputs), ...state.inputs } };
   let graph;
   try {
     graph = JSON.parse(state.text);
   } catch {
     const before = state.text.slice(0, firstFault(state.text)).split("\n");
-    throw new Wrong("this is not JSON from here on", before.length, before.at(-1).length + 1);
+    throw new Wrong({ detail: "this is not JSON from here on", line: before.length, column: before.at(-1).length + 1 });
   }
-  if (graph && typeof graph === "object" && "graph" in graph) {
-    return { graph: graph.graph, inputs: { ...graph.inputs, ...state.inputs } };
-  }
+  if (graph && typeof graph === "object" && "graph" in graph) return { ...graph, inputs: { ...graph.inputs, ...state.inputs } };
   return { graph, inputs: state.inputs };
 }
 
 // Ask until every input has a value and none is given in vain.
-async function ask() {
+async function ask(signal) {
   for (let turn = 0; ; turn += 1) {
     const asking = request();
     try {
-      const [told, svg] = await Promise.all([explain(asking), diagram(asking)]);
+      const [told, svg] = await Promise.all([explain(asking, signal), diagram(asking, signal)]);
       return { asking, told, svg };
     } catch (error) {
-      if (turn > 3 || !(error instanceof Problem) || !mended(error)) throw error;
+      if (turn > 5 || !(error instanceof Problem) || !mended(error)) throw error;
     }
   }
 }
 
-// Whether the values could be brought in line with what the graph wants.
+const alike = (a, b) => JSON.stringify(shape(a)) === JSON.stringify(shape(b));
+
+// Whether the values could be brought in line with what the formula wants.
 function mended(problem) {
-  let changes = 0;
-  for (const fault of problem.errors) {
-    if (fault.code === "missing_input") {
-      state.inputs[fault.node] = remembered[fault.node] ?? 1;
-      changes += 1;
-    } else if (fault.code === "unused_input" && fault.node in state.inputs) {
-      remembered[fault.node] = state.inputs[fault.node];
-      delete state.inputs[fault.node];
-      changes += 1;
-    }
+  const missing = problem.errors.filter((fault) => fault.code === "missing_input").map((fault) => fault.node);
+  for (const name of missing) {
+    if (operations.has(name) && !(name in remembered)) throw new Wrong({ detail: nearOperation(name, operations), ...placeOf(name) });
   }
-  return changes > 0;
+  let changed = false;
+  for (const fault of problem.errors) {
+    if (fault.code !== "unused_input" || !(fault.node in state.inputs)) continue;
+    remembered[fault.node] = state.inputs[fault.node];
+    delete state.inputs[fault.node];
+    changed = true;
+  }
+  if (missing.length) {
+    for (const name of missing) automatic.add(name);
+    return guess(missing) || changed;
+  }
+  if (changed) return true;
+  // Values that nobody chose may change their shape, and numbers become what is needed now.
+  if (!problem.errors.some((fault) => /shape|dimension|axis|rank|operand|label/.test(`${fault.code} ${fault.detail}`))) return false;
+  if (guess([])) return true;
+  for (const [name, value] of Object.entries(state.inputs)) if (!Array.isArray(value)) automatic.add(name);
+  return guess([]);
+}
+
+function guess(missing) {
+  const text = asText() ? state.text : "";
+  const mine = Object.keys(state.inputs).filter((name) => automatic.has(name));
+  const wanted = [...mine, ...missing];
+  const known = Object.fromEntries(Object.entries(state.inputs).filter(([name]) => !automatic.has(name)).map(([name, value]) => [name, shape(value)]));
+  const made = valuesFor(text, wanted, known);
+  let changed = false;
+  for (const name of wanted) {
+    const before = state.inputs[name] ?? remembered[name];
+    if (before !== undefined && alike(before, made[name])) made[name] = before;
+    if (!missing.includes(name) && alike(state.inputs[name], made[name])) continue;
+    state.inputs[name] = made[name];
+    changed = true;
+  }
+  return changed;
+}
+
+function placeOf(name) {
+  const lines = state.text.split("\n");
+  const line = lines.findIndex((one) => new RegExp(`(?<!\\w)${name}(?!\\w)`).test(one));
+  return line < 0 ? {} : { line: line + 1, column: lines[line].search(new RegExp(`(?<!\\w)${name}(?!\\w)`)) + 1 };
 }
 
 async function update() {
+  $("empty").hidden = true;
+  if (asText() && !state.text.trim()) {
+    blank();
+    return;
+  }
   if (running) {
     again = true;
     return;
   }
-  running = true;
+  running = new AbortController();
+  const slow = [setTimeout(() => { $("busy").hidden = false; }, BUSY_MILLISECONDS), setTimeout(() => $("busy").classList.add("long"), LONG_MILLISECONDS)];
   do {
     again = false;
     try {
-      const { asking, told, svg } = await ask();
+      const { asking, told, svg } = await ask(running.signal);
       if (!again || performance.now() - painted > 60) paint(asking, told, svg);
     } catch (error) {
-      if (!again) complain(error);
+      if (!again && error.name !== "AbortError") complain(error);
     }
   } while (again);
-  running = false;
+  running = null;
+  slow.forEach(clearTimeout);
+  $("busy").hidden = true;
+  $("busy").classList.remove("long");
+  $("undo").disabled = !canUndo();
+  $("redo").disabled = !canRedo();
   remember();
 }
 
 let painted = 0;
 
 function paint(asking, told, svg) {
-  const begun = performance.now();
   shown = asking;
   answer = told;
-  complain(null);
+  lastReadable = state.text;
+  editor.quiet();
+  learn(told);
   circuit.stale(false);
-  circuit.show(svg, told, setInput);
-  showInputs(told);
-  showCode(told.code ?? "");
-  showGradients(told);
-  $("latex").textContent = told.latex ?? "";
-  const value = make("b", {}, long(told.value));
-  $("result").replaceChildren(make("span", {}, named(told.output)), " = ", value, told.note ? ` (${told.note})` : "");
-  steps.load(told);
-  if (quizzing()) steps.toEnd();
-  quiz.load(told, asking);
+  circuit.blame([]);
+  circuit.show(svg, told, setInput, panel.choose);
+  panel.dock();
+  panel.load(told, asking);
+  result(told);
+  notFinite(told);
+  suggest();
+  circuit.thicken($("wires").value === "gradient");
+  const drawn = new Set([...document.querySelectorAll("#circuit [data-node]")].map((node) => node.dataset.node));
+  steps.load(told, drawn);
+  if (mode() === "quiz") steps.toEnd();
+  const floats = panel.floats(asking, labelsOf(state.text));
+  const data = floats.filter((name) => /^[Xty]$/.test(name) && Array.isArray(asking.inputs[name]));
+  nudge.load(told, floats, data, JSON.stringify(asking.graph));
+  if (mode() === "quiz") quiz.load(told, asking);
+  if (mode() === "tour") tour.load(told, asking, steps.isAtEnd());
+  asked();
   painted = performance.now();
   document.body.dataset.painted = String(Number(document.body.dataset.painted ?? 0) + 1);
-  performance.measure("paint", { start: begun, end: painted });
 }
 
-let saving = null;
+function result(told) {
+  const box = $("result");
+  box.classList.remove("stale");
+  const value = Array.isArray(told.value) ? matrix(told.value, "value") : make("span", { class: isFinite(told.value) ? "value" : "broken", title: exact(told.value) }, number(told.value));
+  const name = isNamed(told.output) ? named(told.output) : titled(told.output);
+  box.replaceChildren(name, " = ", value);
+  if (told.note) {
+    const sum = make("button", { type: "button", class: "link" }, "sum");
+    const mean = make("button", { type: "button", class: "link" }, "mean");
+    sum.addEventListener("click", () => reduce("sum"));
+    mean.addEventListener("click", () => reduce("mean"));
+    box.append(make("span", { class: "legend" }, ` ${told.note}. Make it a number: `, sum, " ", mean));
+  }
+}
 
-function remember() {
-  clearTimeout(saving);
-  saving = setTimeout(() => history.replaceState(null, "", toHash(state)), 300);
+function reduce(how) {
+  keep("reduce");
+  const name = answer.output;
+  write({ mode: "expression", text: `${state.text.trimEnd()}\n${how === "sum" ? "total" : "average"} = ${how}(${isNamed(name) ? name : "output"})`, inputs: state.inputs });
+}
+
+function notFinite(told) {
+  const [first] = told.warnings ?? [];
+  $("finite").hidden = !first;
+  if (first) $("finite").replaceChildren(make("b", {}, "! "), first.detail, ...(first.hint ? [" ", make("span", { class: "suggestion" }, first.hint)] : []));
+}
+
+// What may not be what was meant, with a way to say so.
+function suggest() {
+  const made = [];
+  if (asText()) {
+    for (const [name, value] of Object.entries(constants(state.text, state.inputs))) {
+      const write = () => rewrite(new RegExp(`(?<![\\w.])${name}(?![\\w(.])`, "g"), `np.${name}`);
+      const input = () => { keep("input"); setInput(name, 1); };
+      made.push(editor.hint(`${name} is read as the number ${number(value)}.`, [[`Write np.${name}`, write], ["Make it an input", input]]));
+    }
+    for (const name of Object.keys(state.inputs)) {
+      const near = nearOperation(name, operations);
+      if (near?.endsWith("?")) made.push(editor.hint(`${name} is an input. Did you mean ${near}`, [[`Write ${near.slice(0, -1)}`, () => rewrite(new RegExp(`(?<!\\w)${name}(?!\\w)`, "g"), near.slice(0, -1))]]));
+    }
+  }
+  const dead = answer.leaves.filter((leaf) => leaf.kind === "input" && leaf.node in answer.gradients && !labelsOf(state.text).has(leaf.node) && [answer.gradients[leaf.node]].flat(Infinity).every((one) => one === 0));
+  if (dead.length && dead.length === Object.keys(answer.gradients).length) made.push(editor.hint(`No gradient reaches ${dead.map((leaf) => leaf.node).join(", ")}: the formula is flat here.`, []));
+  $("hints").replaceChildren(...made);
+}
+
+function rewrite(pattern, words) {
+  keep("rewrite");
+  write({ mode: "expression", text: state.text.replace(pattern, words), inputs: state.inputs });
+}
+
+function blank() {
+  editor.quiet();
+  for (const [name, value] of Object.entries(state.inputs)) remembered[name] = value;
+  state.inputs = {};
+  $("empty").hidden = false;
+  circuit.stale(true);
+  const choices = EXAMPLES.map((example) => {
+    const button = make("button", { type: "button" }, example.name);
+    button.addEventListener("click", () => choose(example));
+    return button;
+  });
+  $("empty").replaceChildren(make("p", {}, "Type a formula, for instance x*y + 2"), make("div", { class: "bar" }, ...choices));
 }
 
 // Errors -------------------------------------------------------------------------------------
 
 function complain(error) {
-  const text = $("text");
-  if (!error) {
-    $("errors").replaceChildren();
-    text.removeAttribute("aria-invalid");
-    circuit.blame([]);
-    for (const field of document.querySelectorAll("#inputs [aria-invalid]")) field.removeAttribute("aria-invalid");
-    return;
-  }
   $("key").hidden = ![401, 403].includes(error.status);
-  circuit.stale(true);
-  const faults = error.errors?.length ? error.errors : [{ detail: error.message }];
-  $("errors").replaceChildren(...faults.slice(0, 8).map(described));
-  const names = faults.map((fault) => fault.node).filter(Boolean);
-  circuit.blame(names);
-  const ofInput = faults.filter((fault) => (fault.pointer ?? "").startsWith("/inputs/"));
-  for (const fault of ofInput) {
-    const name = fault.pointer.split("/")[2].replaceAll("~1", "/").replaceAll("~0", "~");
-    document.querySelector(`#inputs [data-name="${CSS.escape(name)}"]`)?.setAttribute("aria-invalid", "true");
-  }
-  if (ofInput.length < faults.length) text.setAttribute("aria-invalid", "true");
+  const faults = (error.errors?.length ? error.errors : [{ detail: error.message }]).map((fault) => ({ ...fault, ...placed(fault) }));
+  editor.complain(faults, state.text, () => {
+    circuit.stale(true);
+    $("result").classList.add("stale");
+    if (lastReadable && lastReadable !== state.text) $("result").replaceChildren(make("span", { class: "legend" }, "The circuit is that of the last readable formula."));
+    circuit.blame(faults.map((fault) => fault.node).filter(Boolean));
+  });
 }
 
-function described(fault) {
-  const place = [];
-  const { line, column } = placed(fault);
-  if (line) place.push(`Line ${line}${column ? `, column ${column}` : ""}`);
-  else if (fault.node) place.push(`Node ${fault.node}`);
-  const box = make("div", { class: "problem" }, place.length ? make("b", {}, `${place[0]}: `) : "", fault.detail);
-  if (fault.hint) box.append(make("div", { class: "hint" }, fault.hint));
-  if (line) {
-    const written = state.text.split("\n")[line - 1] ?? "";
-    const pre = make("pre", {}, written);
-    if (column) pre.append("\n" + " ".repeat(column - 1), make("span", { class: "caret" }, "^"));
-    box.append(pre);
-  }
-  return box;
-}
+document.body.addEventListener("left-editor", () => update());
 
 // Where in the text a fault is: the service says it of source text, of JSON its pointer does.
 function placed(fault) {
-  if (fault.line) return fault;
-  if (state.mode !== "json" || !fault.node) return {};
+  if (fault.line || asText() || !fault.node) return {};
   const wanted = JSON.stringify(fault.node);
   const lines = state.text.split("\n");
   const line = lines.findIndex((one) => one.includes('"id"') && one.includes(wanted));
@@ -175,202 +276,164 @@ function placed(fault) {
 // Values -------------------------------------------------------------------------------------
 
 function setInput(name, value) {
+  keep(`value ${name}`);
   state.inputs[name] = value;
-  const field = document.querySelector(`#inputs [data-name="${CSS.escape(name)}"][type="number"]`);
-  if (field) sync(field.parentElement, value);
+  automatic.delete(name);
+  values.set(name, value);
   update();
 }
 
-function sync(box, value) {
-  for (const field of box.querySelectorAll("input")) {
-    if (field === document.activeElement && field.type === "number") continue;
-    widen(field, value);
-    field.value = value;
-  }
-}
+values.onChange(setInput);
 
-// A slider always has room on both sides of its value.
-function widen(field, value) {
-  if (field.type !== "range") return;
-  const reach = Math.max(10, 2 ** Math.ceil(Math.log2(Math.abs(value) * 1.25 + 1e-9)));
-  if (!field.max || Math.abs(value) > Number(field.max)) {
-    field.max = reach;
-    field.min = -reach;
-    field.step = reach / 1000;
-  }
-}
-
-let known = "";
-
-function showInputs(told) {
+function showInputs(gradients) {
   const order = Object.keys(state.inputs);
-  const place = (leaf) => (order.indexOf(leaf.node) + 1 || Infinity);
-  const leaves = told.leaves.filter((leaf) => leaf.kind === "input");
-  leaves.sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
-  const mark = JSON.stringify(leaves.map((leaf) => [leaf.node, leaf.shape, typeof leaf.value]));
-  if (mark !== known) {
-    known = mark;
-    $("inputs").replaceChildren(...leaves.map(inputRow));
-  }
-  for (const leaf of leaves) {
-    const box = document.querySelector(`#inputs [data-of="${CSS.escape(leaf.node)}"]`);
-    const gradient = told.gradients[leaf.node];
-    const said = box.querySelector(".of");
-    const dims = leaf.shape.length ? [make("span", { class: "shape" }, `(${leaf.shape.join(", ")})  `)] : [];
-    said.replaceChildren(...dims, quizzing() || gradient === undefined ? "" : `gradient ${long(gradient)}`);
-    if (typeof leaf.value === "number") sync(box, leaf.value);
-    else {
-      const area = box.querySelector("textarea");
-      if (area && area !== document.activeElement) area.value = matrix(leaf.value);
-    }
-  }
+  const leaves = answer.leaves.filter((leaf) => !(leaf.node in constants(state.text, state.inputs)));
+  values.show(leaves, order, gradients, labelsOf(state.text));
 }
 
-function inputRow(leaf) {
-  const name = make("span", { class: "name", title: leaf.node }, named(leaf.node));
-  const said = make("span", { class: "of" });
-  if (typeof leaf.value === "number") {
-    const slider = make("input", { type: "range", "aria-label": `${leaf.node}, slider`, "data-name": leaf.node });
-    const field = make("input", { type: "number", step: "any", "aria-label": leaf.node, "data-name": leaf.node });
-    widen(slider, leaf.value);
-    slider.value = field.value = leaf.value;
-    slider.addEventListener("input", () => {
-      const value = Number(Number(slider.value).toPrecision(4));
-      field.value = value;
-      setInput(leaf.node, value);
-    });
-    field.addEventListener("input", () => {
-      if (field.value === "" || !Number.isFinite(field.valueAsNumber)) return;
-      setInput(leaf.node, field.valueAsNumber);
-    });
-    return make("div", { class: "input", "data-of": leaf.node }, name, slider, field, said);
-  }
-  const rows = String(Math.min(6, Math.max(1, leaf.shape.length > 1 ? leaf.shape[0] : 1)));
-  const area = make("textarea", { rows, spellcheck: "false", "aria-label": leaf.node, "data-name": leaf.node });
-  area.addEventListener("input", () => {
-    try {
-      state.inputs[leaf.node] = JSON.parse(area.value);
-      area.removeAttribute("aria-invalid");
-      update();
-    } catch {
-      area.setAttribute("aria-invalid", "true");
-    }
-  });
-  return make("div", { class: "input tensor", "data-of": leaf.node }, name, area, said);
-}
-
-// A matrix with a line for every row.
-function matrix(x) {
-  const plain = JSON.stringify(x);
-  return shape(x).length === 2 ? plain.replaceAll("],[", "],\n [") : plain;
-}
-
-// Results ------------------------------------------------------------------------------------
-
-function showCode(code) {
-  const lines = code.replace(/\n$/, "").split("\n");
-  $("code").replaceChildren(...lines.map((line) => {
-    const comment = line.startsWith("#");
-    return make("span", comment ? { class: "comment" } : {}, line);
-  }));
-}
-
-steps.onChange((lines, end) => {
-  let first = null;
-  for (const span of $("code").children) {
-    const text = span.textContent.split("  #(")[0].trimEnd();
-    const now = !end && lines.includes(text);
-    span.classList.toggle("now", now);
-    first ??= now ? span : null;
-  }
-  if (first && !$("pane-code").hidden) {
-    const pane = $("code");
-    pane.scrollTop = Math.max(0, first.offsetTop - pane.offsetTop - pane.clientHeight / 2);
-  }
+steps.onChange((known) => {
+  const open = known.end && mode() !== "quiz" && !(mode() === "tour" && tour.stop().hidden.some(tour.isHidden));
+  showInputs(open ? answer.gradients : null);
+  $("result").style.visibility = known.end || known.resulted ? "" : "hidden";
+  panel.follow(known);
+  tour.stepped(known.end);
 });
 
-function showGradients(told) {
-  const table = make("table", { class: "list" });
-  table.append(make("tr", {}, ...["node", "value", "gradient"].map((head) => make("th", { scope: "col" }, head))));
-  const sums = new Map(Object.entries(told.gradients));
-  for (const step of told.backward) for (const edge of step.edges) sums.set(edge.input, edge.accumulated);
-  sums.set(told.output, told.note ? "1 for every element" : 1);
-  for (const node of [...told.leaves, ...told.forward]) {
-    const gradient = sums.get(node.node);
-    table.append(make("tr", {},
-      make("td", {}, named(node.node)),
-      make("td", { class: "v" }, long(node.value)),
-      make("td", { class: "g" }, gradient === undefined ? "" : long(gradient))));
-  }
-  const warnings = (told.warnings ?? []).map((one) => make("p", { class: "problem" }, one.detail));
-  $("pane-gradients").replaceChildren(...warnings, table);
-}
-
-const PANES = ["code", "gradients", "latex", "quiz"];
-const selectPane = tabs(PANES.map((name) => $(`tab-${name}`)), (button) => pane(button.id.slice(4)));
-
-const quizzing = () => document.body.classList.contains("quizzing");
-
-function pane(name) {
-  selectPane($(`tab-${name}`));
-  for (const one of PANES) $(`pane-${one}`).hidden = one !== name;
-  document.body.classList.toggle("quizzing", name === "quiz");
-  $("stepper").hidden = name === "quiz";
-  if (answer) {
-    steps.toEnd();
-    circuit.light(null);
-    showInputs(answer);
-  }
-}
+nudge.onMove(async (moves) => {
+  keep("nudge");
+  for (const [name, [gradient, move]] of Object.entries(moves)) state.inputs[name] = move(state.inputs[name], gradient);
+  await update();
+  return typeof answer.value === "number" ? answer.value : null;
+}, () => turn(undo()));
 
 // Writing ------------------------------------------------------------------------------------
 
-const selectMode = tabs([$("as-expression"), $("as-json")], (button) => {
-  const mode = button.id === "as-json" ? "json" : "expression";
-  if (mode === state.mode) return;
-  if (mode === "json") {
-    write({ mode, text: JSON.stringify({ expression: state.text }, null, 2), inputs: state.inputs });
-  } else {
-    let text = "";
-    try {
-      const graph = JSON.parse(state.text);
-      text = (graph.graph ?? graph).expression ?? "";
-    } catch {
-      // What isn't JSON can't be carried over.
-    }
-    write({ mode, text: text || EXAMPLES[0].expression, inputs: state.inputs });
-  }
-});
-
 function write(next) {
   for (const [name, value] of Object.entries(state.inputs)) remembered[name] = value;
-  Object.assign(state, { mode: next.mode, text: next.text, inputs: { ...next.inputs } });
-  const text = $("text");
-  text.value = next.text;
-  text.rows = Math.min(16, Math.max(4, next.text.split("\n").length + 1));
-  selectMode($(next.mode === "json" ? "as-json" : "as-expression"));
+  Object.assign(state, { mode: next.mode, text: next.text, inputs: structuredClone(next.inputs) });
+  $("text").value = next.text;
+  editor.fit();
   mark();
-  update();
+  return update();
+}
+
+function choose(example) {
+  keep("example");
+  automatic.clear();
+  start = { mode: "expression", text: example.expression, inputs: example.inputs };
+  $("examples-menu").open = false;
+  write(start);
+  if (mode() === "explore") history.pushState(null, "", toHash(state));
 }
 
 function mark() {
   EXAMPLES.forEach((example, place) => {
-    const same = state.mode === "expression" && state.text === example.expression;
-    $("examples").children[place].setAttribute("aria-current", String(same));
+    $("examples").children[place].setAttribute("aria-current", String(asText() && state.text === example.expression));
   });
 }
 
+let typing = null;
+
 $("text").addEventListener("input", () => {
+  keep("text");
   state.text = $("text").value;
+  state.mode = /^\s*[{[]/.test(state.text) ? "json" : "expression";
+  $("lead").hidden = true;
+  editor.fit();
   mark();
-  update();
+  clearTimeout(typing);
+  typing = setTimeout(update, TYPING_MILLISECONDS);
+});
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    $("circuit").focus();
+  }
+});
+
+function turn(next) {
+  if (next) write(next);
+  $("undo").disabled = !canUndo();
+  $("redo").disabled = !canRedo();
+}
+
+$("undo").addEventListener("click", () => turn(undo()));
+$("redo").addEventListener("click", () => turn(redo()));
+$("reset").addEventListener("click", () => {
+  if (!start) return;
+  keep("reset");
+  write({ ...state, inputs: { ...state.inputs, ...Object.fromEntries(Object.entries(start.inputs).filter(([name]) => name in state.inputs)) } });
 });
 
 for (const example of EXAMPLES) {
   const button = make("button", { type: "button", title: example.title }, example.name);
-  button.addEventListener("click", () => write({ mode: "expression", text: example.expression, inputs: example.inputs }));
+  button.addEventListener("click", () => choose(example));
   $("examples").append(button);
 }
+
+// Modes --------------------------------------------------------------------------------------
+
+function pose(question) {
+  automatic.clear();
+  start = { mode: "expression", text: question.expression, inputs: question.inputs };
+  write(start);
+  steps.toEnd();
+}
+
+quiz.onPose(pose);
+tour.onPose(pose);
+document.body.addEventListener("answered", () => { if (answer) { asked(); steps.toEnd(); } });
+
+// In the tour the gradient that is asked for shows a question mark.
+function asked() {
+  const hidden = mode() === "tour" ? tour.stop().hidden.filter(tour.isHidden) : [];
+  document.body.classList.toggle("asking", hidden.length > 0);
+  for (const label of document.querySelectorAll("#circuit .label")) {
+    if (!hidden.includes(label.dataset.source)) continue;
+    for (const gradient of label.querySelectorAll("text.gradient")) gradient.textContent = "?";
+    for (const gradient of label.querySelectorAll("g.gradient")) gradient.remove();
+  }
+}
+
+function enter(next, stop) {
+  if (mode() === "explore" && next !== "explore") work = structuredClone(state);
+  document.body.dataset.mode = next;
+  document.body.classList.toggle("hiding", next === "quiz");
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.mode === next) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  panel.choose(null);
+  quiz.leave();
+  tour.leave();
+  delete document.body.dataset.stepped;
+  if (next === "quiz") {
+    quiz.enter();
+    quiz.question();
+  } else if (next === "tour") tour.enter(stop);
+  else if (work) {
+    write(work);
+    work = null;
+  }
+  circuit.fit();
+}
+
+function route() {
+  const { hash } = location;
+  const stop = /^#tour\/(\d+)/.exec(hash);
+  if (stop) enter("tour", Number(stop[1]));
+  else if (hash === "#quiz") enter("quiz");
+  else if (hash === "#explore" || !hash) enter("explore");
+  else {
+    const found = fromHash(hash);
+    if (!found) return;
+    if (mode() !== "explore") { work = null; enter("explore"); }
+    if (toHash(found) !== toHash(state)) { keep("address"); start = found; write(found); }
+  }
+}
+
+addEventListener("hashchange", route);
+addEventListener("popstate", route);
 
 // Tools --------------------------------------------------------------------------------------
 
@@ -378,42 +441,62 @@ const COPIES = {
   url: () => new URL(toHash(state), location.href).href,
   curl: () => asCurl(shown),
   python: () => asPython(shown),
+  client: () => asPythonClient(shown),
+  javascript: () => asJavaScript(shown),
+  r: () => asR(shown),
+  julia: () => asJulia(shown),
   json: () => asJson(shown),
-  code: () => answer.code,
-  latex: () => answer.latex,
 };
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  button.addEventListener("click", async () => {
-    const text = COPIES[button.dataset.copy]();
-    try {
-      await copy(text);
-      $("copied").textContent = "Copied.";
-    } catch {
-      $("copied").textContent = "The browser did not allow it.";
-    }
-    document.body.dataset.copied = text;
-  });
+async function copyOut(text) {
+  try {
+    await copy(text);
+    $("copied").textContent = "Copied.";
+  } catch {
+    $("copied").textContent = "The browser did not allow it.";
+  }
+  document.body.dataset.copied = text;
+  setTimeout(() => { $("copied").textContent = ""; }, 4000);
 }
 
-$("download").addEventListener("click", () => {
-  const link = make("a", { download: "circuit.svg" });
-  link.href = URL.createObjectURL(new Blob([circuit.svgText()], { type: "image/svg+xml" }));
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => { copyOut(COPIES[button.dataset.copy]()); button.closest("details").open = false; });
+}
+$("copy-pane").addEventListener("click", () => copyOut(panel.text()));
+
+function download(name, blob) {
+  const link = make("a", { download: name });
+  link.href = URL.createObjectURL(blob);
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+$("save-svg").addEventListener("click", () => download("circuit.svg", new Blob([circuit.svgText()], { type: "image/svg+xml" })));
+$("save-png").addEventListener("click", async () => {
+  const picture = new Image();
+  picture.src = `data:image/svg+xml;base64,${btoa(String.fromCharCode(...new TextEncoder().encode(circuit.svgText())))}`;
+  await picture.decode();
+  const canvas = make("canvas");
+  canvas.width = picture.width * 2;
+  canvas.height = picture.height * 2;
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+  canvas.toBlob((blob) => download("circuit.png", blob));
 });
 
-$("fit").addEventListener("click", () => {
-  const fits = $("fit").getAttribute("aria-pressed") !== "true";
-  circuit.fit(fits);
-  $("fit").setAttribute("aria-pressed", String(fits));
-});
-circuit.fit(true);
+$("smaller").addEventListener("click", () => circuit.zoomBy(1 / 1.25));
+$("larger").addEventListener("click", () => circuit.zoomBy(1.25));
+$("fit").addEventListener("click", () => circuit.fit());
+$("wires").addEventListener("change", () => { if (answer) circuit.thicken($("wires").value === "gradient"); });
 
 $("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
+  try {
+    localStorage.setItem("theme", root.dataset.theme);
+  } catch {
+    // It holds until the page is closed.
+  }
 });
 
 $("key").addEventListener("submit", (event) => {
@@ -421,12 +504,43 @@ $("key").addEventListener("submit", (event) => {
   useKey($("key-text").value);
   $("key").hidden = true;
   update();
+  load();
 });
 
-addEventListener("hashchange", () => {
-  const found = fromHash(location.hash);
-  if (found && toHash(found) !== toHash(state)) write(found);
+$("help").append(...helpText());
+const help = () => { if (!$("help").open) $("help").showModal(); };
+$("help-open").addEventListener("click", help);
+addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+addEventListener("keydown", (event) => {
+  const control = event.ctrlKey || event.metaKey;
+  if (control && event.key.toLowerCase() === "z" && (!inField(event) || event.target === $("text"))) {
+    event.preventDefault();
+    turn(event.shiftKey ? redo() : undo());
+    return;
+  }
+  if (inField(event) || control || event.altKey) return;
+  const act = { "?": help, "+": () => circuit.zoomBy(1.25), "-": () => circuit.zoomBy(1 / 1.25), 0: circuit.fit, d: panel.turn, g: () => { $("wires").value = $("wires").value === "plain" ? "gradient" : "plain"; $("wires").dispatchEvent(new Event("change")); } }[event.key];
+  if (act) act();
 });
 
+function load() {
+  catalogue.load().then((names) => { operations = names; }, () => {});
+}
+
+if (new URLSearchParams(location.search).has("embed")) document.body.classList.add("embedded");
+load();
 const [first] = EXAMPLES;
-write(fromHash(location.hash) ?? { mode: "expression", text: first.expression, inputs: first.inputs });
+start = { mode: "expression", text: first.expression, inputs: first.inputs };
+const given = fromHash(location.hash);
+if (given) { start = given; $("lead").hidden = true; }
+write(given ?? start);
+const last = lastWork();
+if (!given && last && toHash(last) !== toHash(state)) {
+  const resume = make("button", { type: "button", class: "link" }, "Go on with your last formula");
+  resume.addEventListener("click", () => { keep("resume"); write(last); resume.parentElement.remove(); });
+  $("lead").append(" ", make("span", { class: "legend" }, resume));
+}
+if (/^#(tour|quiz)/.test(location.hash)) route();
+if (isPhone()) editor.fit();

@@ -12,22 +12,29 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+export function drawing(tag, attributes = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
 // A name with its subscript, as in the drawing.
 export function named(name) {
   const found = /^([^\W\d_]+)_?(\d{1,4})$/u.exec(name);
-  if (!found) return document.createTextNode(name);
-  const span = make("span", {}, found[1]);
-  span.append(make("sub", {}, found[2]));
+  const span = make("span", { class: "name" }, found ? found[1] : name);
+  if (found) span.append(make("sub", {}, found[2]));
   return span;
 }
 
 export function tabs(buttons, chosen) {
-  buttons.forEach((button, place) => {
+  buttons.forEach((button) => {
     button.addEventListener("click", () => chosen(button));
     button.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
-      const next = buttons[(place + step + buttons.length) % buttons.length];
+      const shown = buttons.filter((one) => one.offsetParent !== null);
+      const next = shown[(shown.indexOf(button) + step + shown.length) % shown.length];
       next.focus();
       next.click();
       event.preventDefault();
@@ -41,3 +48,8 @@ export function tabs(buttons, chosen) {
     }
   };
 }
+
+// Whether a key was meant for the field that it was pressed in.
+export const inField = (event) => Boolean(event.target.closest?.("textarea, input:not([type=range]), select, dialog"));
+
+export const isPhone = () => matchMedia("(max-width: 759px)").matches;

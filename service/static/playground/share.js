@@ -21,6 +21,7 @@ export function fromHash(hash) {
   }
 }
 
+const root = () => new URL(".", document.baseURI).href.replace(/\/$/, "");
 const address = () => new URL("v1/gradient", document.baseURI).href;
 
 export function asJson(request) {
@@ -49,6 +50,26 @@ export function asPython(request) {
     'print(json.load(answer)["gradients"])',
     "",
   ].join("\n");
+}
+
+export function asPythonClient(request) {
+  const quoted = JSON.stringify(JSON.stringify(request, null, 1));
+  return `import json\nfrom gradient_client import Client\n\nrequest = json.loads(${quoted})\nwith Client(${JSON.stringify(root())}) as client:\n    answer = client.gradient(request["graph"], request["inputs"])\nprint(answer.gradients)\n`;
+}
+
+export function asJavaScript(request) {
+  const body = JSON.stringify(request, null, 2);
+  return `const answer = await fetch(${JSON.stringify(address())}, {\n  method: "POST",\n  headers: { "content-type": "application/json" },\n  body: JSON.stringify(${body}),\n});\nconsole.log((await answer.json()).gradients);\n`;
+}
+
+export function asR(request) {
+  const body = JSON.stringify(JSON.stringify(request));
+  return `library(httr2)\n\nanswer <- request(${JSON.stringify(address())}) |>\n  req_body_raw(${body}, type = "application/json") |>\n  req_perform() |>\n  resp_body_json()\nstr(answer$gradients)\n`;
+}
+
+export function asJulia(request) {
+  const body = JSON.stringify(JSON.stringify(request)).replaceAll("$", "\\$");
+  return `using HTTP, JSON3\n\nanswer = HTTP.post(${JSON.stringify(address())}, ["content-type" => "application/json"], ${body})\nprintln(JSON3.read(answer.body).gradients)\n`;
 }
 
 export async function copy(text) {

@@ -1,9 +1,11 @@
-// Stepping through both passes, wire by wire, with a sentence for each step.
+// Stepping through both passes, wire by wire, with one sentence for each step.
 
-import { $, make } from "./dom.js";
+import { $, inField, make } from "./dom.js";
 import { reveal } from "./circuit.js";
+import { said, titled } from "./names.js";
 import { tensor } from "./numbers.js";
 
+const SECONDS = 1.1;
 let steps = [];
 let at = 0;
 let explained = null;
@@ -12,33 +14,34 @@ let changed = () => {};
 
 const base = (name) => name.replace(/\.\d+$/, "");
 
-function planned(told) {
-  const plan = [{ kind: "start", lines: ["The inputs have their values. Step forward to compute the gates one by one, and then to send the gradient back."], code: [] }];
+// `drawn` are the nodes of the picture: what was drawn as a part of another is no step.
+function planned(told, drawn) {
+  const plan = [];
   for (const step of told.forward) {
-    plan.push({ kind: "forward", node: step.node, lines: [`Forward ${step.step}: ${step.sentence}`], code: step.code });
+    if (drawn.has(step.node)) plan.push({ kind: "forward", node: step.node, words: step.sentence, code: step.code });
   }
-  plan.push({ kind: "seed", node: told.output, lines: [`Now backwards. The gradient of ${told.output} on itself is ${told.note ? "1 for every element" : "1"}.`], code: [] });
   for (const step of told.backward) {
-    step.edges.forEach((edge, place) => {
-      const lines = [`Backward ${step.step}, gate ${step.node}: ${step.sentence}`];
-      const local = edge.local_gradient === undefined ? null : tensor(edge.local_gradient);
-      const product = local === null ? "" : `${local} × ${tensor(step.upstream)} = `;
-      lines.push(`Wire to ${edge.input}: ${product}${tensor(edge.contribution)}`);
-      if (edge.accumulation) lines.push(edge.accumulation);
-      if (edge.dimensions) lines.push(edge.dimensions);
-      plan.push({ kind: "backward", node: step.node, edge, place, lines, code: edge.code ? [edge.code] : step.code });
+    if (!drawn.has(step.node)) continue;
+    step.edges.forEach((edge) => {
+      const sums = [];
+      if (edge.local_gradient !== undefined && !Array.isArray(edge.local_gradient)) {
+        sums.push(`${titled(edge.input)}: ${tensor(edge.local_gradient)} × ${tensor(step.upstream)} = ${tensor(edge.contribution)}`);
+      } else sums.push(`${titled(edge.input)}: ${tensor(edge.contribution)}`);
+      if (edge.accumulation) sums.push(edge.accumulation);
+      if (edge.dimensions) sums.push(edge.dimensions);
+      plan.push({ kind: "backward", node: step.node, edge, words: step.sentence, sums, code: edge.code ? [edge.code] : step.code });
     });
   }
-  plan.push({ kind: "end", lines: ["Done: every wire has its value and its gradient."], code: [] });
   return plan;
 }
 
-export function load(told) {
-  const atEnd = !steps.length || at === steps.length - 1;
-  const same = explained && told.forward.length === explained.forward.length;
+export function load(told, drawn) {
+  const atEnd = at === steps.length;
+  const same = explained && told.forward.length === explained.forward.length && explained.output === told.output;
   explained = told;
-  steps = planned(told);
-  at = atEnd || !same ? steps.length - 1 : Math.min(at, steps.length - 1);
+  steps = planned(told, drawn);
+  at = atEnd || !same ? steps.length : Math.min(at, steps.length);
+  segments();
   render();
 }
 
@@ -47,66 +50,105 @@ export function onChange(callback) {
 }
 
 export function go(to) {
-  at = Math.max(0, Math.min(steps.length - 1, to));
+  at = Math.max(0, Math.min(steps.length, to));
   render();
 }
 
-export const toEnd = () => go(steps.length - 1);
+export const toEnd = () => go(steps.length);
+export const toStart = () => go(0);
+export const isAtEnd = () => at === steps.length;
 
-function render() {
-  if (!steps.length) return;
+function segments() {
+  const kinds = steps.map((step) => step.kind);
+  const forward = kinds.filter((kind) => kind === "forward").length;
+  // One segment a step, as long as they can be told apart.
+  const shown = steps.length <= 60 ? kinds : [];
+  $("segments").replaceChildren(...shown.map(() => make("i")));
+  $("passes").firstElementChild.style.width = steps.length ? `${Math.max(12, (100 * forward) / steps.length)}%` : "";
+}
+
+function known() {
   const state = {
     valued: new Set(explained.leaves.map((leaf) => leaf.node)),
-    sent: new Set(), sums: new Map(), gates: new Set(), wires: new Set(), stems: new Set(),
+    sent: new Set(), sums: new Map(), gates: new Set(), wires: new Set(), stems: new Set(), wholes: new Set(),
   };
-  for (const step of steps.slice(0, at + 1)) {
+  const forward = steps.filter((step) => step.kind === "forward").length;
+  for (const step of explained.forward) if (!steps.some((one) => one.node === step.node)) state.valued.add(step.node);
+  for (const step of steps.slice(0, at)) {
     if (step.kind === "forward") state.valued.add(step.node);
-    if (step.kind === "seed") state.sums.set(base(step.node), 1);
-    if (step.kind === "backward") {
+    else {
       state.sent.add(`${step.node}:${step.edge.input_index}`);
       state.sums.set(base(step.edge.input), step.edge.accumulated);
     }
   }
-  const end = at === steps.length - 1;
-  if (end) {
-    // Leaves that no gradient reaches have zero.
-    for (const [name, gradient] of Object.entries(explained.gradients)) {
-      if (!state.sums.has(name)) state.sums.set(name, gradient);
-    }
+  if (at >= forward && explained.backward.length) state.sums.set(base(explained.output), 1);
+  if (at === steps.length) {
+    // What no gradient reaches has zero.
+    for (const [name, gradient] of Object.entries(explained.gradients)) if (!state.sums.has(name)) state.sums.set(name, gradient);
     for (const step of explained.forward) if (!state.sums.has(step.node)) state.sums.set(step.node, 0);
   }
-  const now = steps[at];
-  if (now.kind === "forward" || now.kind === "backward") state.gates.add(now.node);
-  if (now.kind === "seed") state.stems.add(now.node);
-  if (now.kind === "forward") {
-    explained.forward.find((step) => step.node === now.node).inputs.forEach((_, index) => state.wires.add(`${now.node}:${index}`));
-  }
-  if (now.kind === "backward") state.wires.add(`${now.node}:${now.edge.input_index}`);
-  reveal(state);
-  $("position").max = steps.length - 1;
-  $("position").value = at;
-  $("position").setAttribute("aria-valuetext", now.lines[0]);
-  $("count").textContent = `${at} / ${steps.length - 1}`;
-  $("first").disabled = $("back").disabled = at === 0;
-  $("last").disabled = $("next").disabled = end;
-  const [first, ...rest] = now.lines;
-  $("sentence").replaceChildren(
-    make("p", {}, first),
-    ...rest.map((line) => make("p", { class: "detail" }, line)),
-    ...(now.code.length ? [make("p", {}, make("code", {}, now.code.join("   ")))] : []),
-  );
-  changed(now.code, end);
+  const now = steps[at - 1];
+  if (now && at < steps.length) mark(state, now);
+  return state;
 }
 
-function play(on) {
+function mark(state, now) {
+  state.gates.add(now.node);
+  if (now.kind === "forward") {
+    state.stems.add(now.node);
+    explained.forward.find((step) => step.node === now.node).inputs.forEach((_, index) => state.wires.add(`${now.node}:${index}`));
+  } else {
+    // The whole wire, from the gate back to where it comes from.
+    state.wires.add(`${now.node}:${now.edge.input_index}`);
+    state.stems.add(base(now.edge.input));
+  }
+}
+
+const OPENING = "Step forward to compute the gates one by one, and then to send the gradient back.";
+
+function ending() {
+  const names = Object.keys(explained.gradients).slice(0, 3);
+  const words = [`A gradient says how much `, make("var", {}, explained.output), " changes per unit change of that wire."];
+  if (names.length) words.push(` Drag ${names.join(names.length > 2 ? ", " : " or ")}, or step through from the start.`);
+  return words;
+}
+
+function render() {
+  if (!explained) return;
+  reveal(known());
+  const end = at === steps.length;
+  const now = steps[at - 1];
+  $("position").max = steps.length;
+  $("position").value = at;
+  $("count").textContent = `${at} of ${steps.length}`;
+  $("first").disabled = $("back").disabled = at === 0;
+  $("last").disabled = $("next").disabled = end;
+  [...$("segments").children].forEach((one, place) => { one.className = place < at ? steps[place].kind : ""; });
+  const sentence = $("sentence");
+  if (end) sentence.replaceChildren(...ending());
+  else if (!now) sentence.replaceChildren(OPENING);
+  else {
+    sentence.replaceChildren(said(now.words));
+    if (now.sums) sentence.append(make("div", { class: "sum" }, now.sums.map(said).join(" · ")));
+  }
+  $("position").setAttribute("aria-valuetext", sentence.textContent);
+  const forward = steps.filter((step) => step.kind === "forward").length;
+  changed({
+    end, lines: end || !now ? [] : now.code,
+    valued: new Set(steps.slice(0, at).map((step) => step.node)), resulted: at >= forward,
+    graded: new Set(steps.slice(0, at).filter((step) => step.kind === "backward").map((step) => base(step.edge.input))),
+  });
+}
+
+export function play(on) {
   clearInterval(timer);
   timer = null;
   if (on) {
-    if (at === steps.length - 1) go(0);
+    if (at === steps.length) go(0);
     timer = setInterval(() => {
       go(at + 1);
-      if (at === steps.length - 1) play(false);
-    }, 1100);
+      if (at === steps.length) play(false);
+    }, SECONDS * 1000);
   }
   $("play").setAttribute("aria-pressed", String(Boolean(timer)));
   $("play").textContent = timer ? "Pause" : "Play";
@@ -120,9 +162,10 @@ $("next").addEventListener("click", by(1));
 $("play").addEventListener("click", () => play(!timer));
 $("position").addEventListener("input", () => { play(false); go(Number($("position").value)); });
 addEventListener("keydown", (event) => {
-  if (event.target.closest("textarea, input, [role=tab]") || event.altKey || event.ctrlKey || event.metaKey) return;
-  if (document.body.classList.contains("quizzing")) return;
-  if (event.key === "ArrowRight") by(1)();
+  if (inField(event) || event.target.closest?.("[role=tab], input") || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (document.body.dataset.mode === "quiz") return;
+  if (event.key === " " && !event.target.closest("button, a, summary")) play(!timer);
+  else if (event.key === "ArrowRight") by(1)();
   else if (event.key === "ArrowLeft") by(-1)();
   else if (event.key === "Home") go(0);
   else if (event.key === "End") toEnd();
