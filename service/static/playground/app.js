@@ -10,8 +10,8 @@ import { helpText } from "./help.js";
 import { constants, nearOperation } from "./hints.js";
 import { firstFault } from "./json.js";
 import { matrix } from "./matrices.js";
-import { isNamed, learn, titled } from "./names.js";
-import { copied, exact, isFinite, number, shape } from "./numbers.js";
+import { isNamed, learn, said, titled } from "./names.js";
+import { exact, isFinite, number, shape, tensor } from "./numbers.js";
 import * as nudge from "./nudge.js";
 import * as panel from "./panel.js";
 import * as quiz from "./quiz.js";
@@ -63,6 +63,7 @@ function request() {
 
 // Ask until every input has a value and none is given in vain.
 async function ask(signal) {
+  if (asText()) guess([], (name) => !Array.isArray(state.inputs[name]));
   for (let turn = 0; ; turn += 1) {
     const asking = request();
     try {
@@ -91,7 +92,7 @@ function mended(problem) {
   }
   if (missing.length) {
     for (const name of missing) automatic.add(name);
-    return guess(missing) || changed;
+    return guess(missing, (name) => !Array.isArray(state.inputs[name])) || changed;
   }
   if (changed) return true;
   // Values that nobody chose may change their shape, and numbers become what is needed now.
@@ -101,17 +102,18 @@ function mended(problem) {
   return guess([]);
 }
 
-function guess(missing) {
+// Give values to what is `missing`, and to the inputs that nobody set as far as `open` says so.
+function guess(missing, open = () => true) {
   const text = asText() ? state.text : "";
-  const mine = Object.keys(state.inputs).filter((name) => automatic.has(name));
+  const mine = Object.keys(state.inputs).filter((name) => automatic.has(name) && open(name));
   const wanted = [...mine, ...missing];
-  const known = Object.fromEntries(Object.entries(state.inputs).filter(([name]) => !automatic.has(name)).map(([name, value]) => [name, shape(value)]));
+  const known = Object.fromEntries(Object.entries(state.inputs).filter(([name]) => !mine.includes(name)).map(([name, value]) => [name, shape(value)]));
   const made = valuesFor(text, wanted, known);
   let changed = false;
   for (const name of wanted) {
     const before = state.inputs[name] ?? remembered[name];
     if (before !== undefined && alike(before, made[name])) made[name] = before;
-    if (!missing.includes(name) && alike(state.inputs[name], made[name])) continue;
+    if (!missing.includes(name) && (alike(state.inputs[name], made[name]) || !Array.isArray(made[name]))) continue;
     state.inputs[name] = made[name];
     changed = true;
   }
@@ -166,7 +168,7 @@ function paint(asking, told, svg) {
   circuit.blame([]);
   circuit.show(svg, told, setInput, panel.choose);
   panel.dock();
-  panel.load(told, asking);
+  panel.load(told, asking, labelsOf(state.text));
   result(told);
   notFinite(told);
   suggest();
@@ -174,7 +176,7 @@ function paint(asking, told, svg) {
   const drawn = new Set([...document.querySelectorAll("#circuit [data-node]")].map((node) => node.dataset.node));
   steps.load(told, drawn);
   if (mode() === "quiz") steps.toEnd();
-  const floats = panel.floats(asking, labelsOf(state.text));
+  const floats = panel.floats(asking);
   const data = floats.filter((name) => /^[Xty]$/.test(name) && Array.isArray(asking.inputs[name]));
   nudge.load(told, floats, data, JSON.stringify(asking.graph));
   if (mode() === "quiz") quiz.load(told, asking);
@@ -208,8 +210,20 @@ function reduce(how) {
 function notFinite(told) {
   const [first] = told.warnings ?? [];
   $("finite").hidden = !first;
-  if (first) $("finite").replaceChildren(make("b", {}, "! "), first.detail, ...(first.hint ? [" ", make("span", { class: "suggestion" }, first.hint)] : []));
+  if (!first) return;
+  const step = told.forward.find((one) => one.node === first.node);
+  const given = step?.inputs.map((one) => `${one.node === undefined ? "" : `${titled(one.node)} = `}${tensor(one.node === undefined ? one.literal : one.value)}`).join(", ");
+  const words = step ? `${step.op} received ${given}. ${REMEDIES[step.op] ?? ""}` : "";
+  $("finite").replaceChildren(make("b", {}, "! "), `${said(first.detail)}. `, words, ...(first.hint ? [" ", make("span", { class: "suggestion" }, first.hint)] : []));
 }
+
+const REMEDIES = {
+  log: "Keep it above 0, for instance log(x + 1e-9).",
+  divide: "Keep the divisor away from 0, for instance x / (y + 1e-9).",
+  reciprocal: "Keep it away from 0.",
+  sqrt: "Keep it above 0, for instance sqrt(x + 1e-9).",
+  exp: "Keep it small: exp grows beyond all numbers at 710.",
+};
 
 // What may not be what was meant, with a way to say so.
 function suggest() {
@@ -319,11 +333,17 @@ function write(next) {
 
 function choose(example) {
   keep("example");
-  automatic.clear();
+  unset(example.inputs);
   start = { mode: "expression", text: example.expression, inputs: example.inputs };
   $("examples-menu").open = false;
   write(start);
   if (mode() === "explore") history.pushState(null, "", toHash(state));
+}
+
+// These values come with the formula; nobody set them.
+function unset(inputs) {
+  automatic.clear();
+  for (const name of Object.keys(inputs)) automatic.add(name);
 }
 
 function mark() {
@@ -374,7 +394,7 @@ for (const example of EXAMPLES) {
 // Modes --------------------------------------------------------------------------------------
 
 function pose(question) {
-  automatic.clear();
+  unset(question.inputs);
   start = { mode: "expression", text: question.expression, inputs: question.inputs };
   write(start);
   steps.toEnd();
@@ -534,7 +554,7 @@ load();
 const [first] = EXAMPLES;
 start = { mode: "expression", text: first.expression, inputs: first.inputs };
 const given = fromHash(location.hash);
-if (given) { start = given; $("lead").hidden = true; }
+if (given) { start = given; $("lead").hidden = true; } else unset(start.inputs);
 write(given ?? start);
 const last = lastWork();
 if (!given && last && toHash(last) !== toHash(state)) {

@@ -2,7 +2,7 @@
 
 import { diagram, operators } from "./api.js";
 import { $, make } from "./dom.js";
-import { insert } from "./editor.js";
+import { hold, insert } from "./editor.js";
 
 const FREQUENT = [["+", " + "], ["−", " - "], ["×", " * "], ["/", " / "], ["**", "**"], ["max", "maximum(x, y)"], ["exp", "exp(x)"], ["log", "log(x)"], ["σ", "sigmoid(x)"], ["tanh", "tanh(x)"], ["@", " @ "], ["sum", "sum(x)"]];
 const dialog = $("catalogue");
@@ -28,6 +28,7 @@ export async function load() {
 }
 
 export function open(search = "") {
+  hold();
   $("search").value = search;
   dialog.showModal();
   list();

@@ -258,7 +258,7 @@ export function blame(names) {
 }
 
 function markNotFinite() {
-  const broken = (told.warnings ?? []).map((one) => one.node).filter(Boolean);
+  const broken = (told.warnings ?? []).slice(0, 1).map((one) => one.node);
   for (const node of items("[data-node]")) node.classList.toggle("notfinite", broken.includes(node.dataset.node));
   for (const label of items(".label")) label.classList.toggle("notfinite", broken.includes(label.dataset.source));
 }

@@ -15,13 +15,21 @@ export function fit() {
   $("lines").scrollTop = text.scrollTop;
 }
 
+for (const kind of ["input", "keyup", "pointerup", "blur"]) text.addEventListener(kind, () => hold());
 text.addEventListener("scroll", () => { $("lines").scrollTop = text.scrollTop; });
 
-// Put `words` in place of what is selected; the first argument of a call is selected then.
+let caret = [0, 0];
+
+// Remember where the next insertion goes: a dialog that opens takes the selection away.
+export function hold() {
+  caret = [text.selectionStart, text.selectionEnd];
+}
+
+// Put `words` in place of what was selected; the first argument of a call is selected then.
 export function insert(words) {
+  const [start, end] = caret;
   text.focus();
-  const start = text.selectionStart;
-  text.setRangeText(words, start, text.selectionEnd, "end");
+  text.setRangeText(words, start, end, "end");
   const argument = /\(([^,)]+)/.exec(words);
   if (argument) {
     const from = start + argument.index + 1;

@@ -10,6 +10,7 @@ import { copied, exact, flat, number, shape, sizes, tensor } from "./numbers.js"
 const NAMES = ["values", "wire", "code", "gradients", "formula"];
 let told = null;
 let sent = null;
+let labels = new Set(); // the inputs that are class numbers
 let open = "code";
 let chosen = null;
 let checked = null; // the request whose check is on the page
@@ -24,8 +25,9 @@ export function show(name) {
   if (told) fill();
 }
 
-export function load(explained, request) {
+export function load(explained, request, classes) {
   told = explained;
+  labels = classes;
   sent = request;
   if (chosen && !find(chosen)) choose(null);
   code();
@@ -115,10 +117,10 @@ function gradients() {
 // Ask for finite differences, once for the request that is shown.
 async function compare() {
   const request = sent;
-  const output = told.output;
   let found;
   try {
-    found = checked?.request === request ? checked : { request, answer: await check(told.note ? { ...request, output } : request) };
+    const wrt = Object.keys(told.gradients).filter((name) => !labels.has(name));
+    found = checked?.request === request ? checked : { request, answer: await check({ ...request, output: told.output, wrt }) };
   } catch (error) {
     found = { request, error };
   }
@@ -231,4 +233,4 @@ $("dock").addEventListener("click", turn);
 addEventListener("resize", dock);
 if (isPhone()) show("values");
 
-export const floats = (request, labels) => Object.keys(told.gradients).filter((name) => !labels.has(name) && name in request.inputs && flat(request.inputs[name]).every((one) => typeof one === "number"));
+export const floats = (request) => Object.keys(told.gradients).filter((name) => !labels.has(name) && name in request.inputs && flat(request.inputs[name]).every((one) => typeof one === "number"));

@@ -62,7 +62,7 @@ class Reader {
 
   peek(...wanted) { return wanted.includes(this.tokens[this.at]); }
   take(wanted) {
-    if (wanted !== undefined && this.tokens[this.at] !== wanted) throw new Error(wanted);
+    if (this.at >= this.tokens.length || (wanted !== undefined && this.tokens[this.at] !== wanted)) throw new Error(wanted);
     this.at += 1;
     return this.tokens[this.at - 1];
   }
@@ -143,7 +143,6 @@ class Reader {
     const places = [];
     for (let part = []; ; ) {
       const token = this.take();
-      if (token === undefined) throw new Error("]");
       if (token === "," || token === "]") {
         places.push(part);
         part = [];
@@ -247,20 +246,27 @@ const ENTRIES = [0.5, -1.2, 0.8, 1.5, 0.3, -0.7, 1.1, -0.4, 0.9, -0.6, 0.2, 1.3]
 export function valuesFor(text, wanted, known) {
   const reader = new Reader(text, known);
   let free = 0;
+  // Sides of different sizes where that can be: square matrices hide mistakes.
+  const used = new Set(Object.values(known).flat());
   const size = (side) => {
     const one = root(side);
-    one.size ||= Math.max(one.least, FREE[free++ % FREE.length]);
+    if (!one.size) {
+      one.size = Math.max(one.least, FREE.find((size) => !used.has(size)) ?? FREE[free++ % FREE.length]);
+      used.add(one.size);
+    }
     return one.size;
   };
   const made = {};
-  wanted.forEach((name, turn) => {
+  const place = (name) => text.search(new RegExp(`(?<!\\w)${name.replace(/\W/g, "\\$&")}(?!\\w)`));
+  const inOrder = [...wanted].sort((a, b) => place(a) - place(b));
+  inOrder.forEach((name, turn) => {
     const dims = (reader.names.get(name)?.sides ?? []).map(size);
     const classes = reader.labels.has(name) ? size(reader.labels.get(name)) : 0;
-    let place = 5 * turn;
+    let entry = 5 * turn;
     const fill = ([first, ...rest]) => {
       if (first !== undefined) return Array.from({ length: first }, () => fill(rest));
-      place += 1;
-      return classes ? (place - 5 * turn - 1) % classes : ENTRIES[(place - 1) % ENTRIES.length];
+      entry += 1;
+      return classes ? (entry - 5 * turn - 1) % classes : ENTRIES[(entry - 1) % ENTRIES.length];
     };
     made[name] = dims.length || classes ? fill(dims) : 1;
   });

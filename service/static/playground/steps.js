@@ -12,6 +12,8 @@ let explained = null;
 let timer = null;
 let changed = () => {};
 
+// After the last step comes the whole picture.
+const total = () => steps.length + 1;
 const base = (name) => name.replace(/\.\d+$/, "");
 
 // `drawn` are the nodes of the picture: what was drawn as a part of another is no step.
@@ -36,11 +38,11 @@ function planned(told, drawn) {
 }
 
 export function load(told, drawn) {
-  const atEnd = at === steps.length;
+  const atEnd = at === total();
   const same = explained && told.forward.length === explained.forward.length && explained.output === told.output;
   explained = told;
   steps = planned(told, drawn);
-  at = atEnd || !same ? steps.length : Math.min(at, steps.length);
+  at = atEnd || !same ? total() : Math.min(at, total());
   segments();
   render();
 }
@@ -50,20 +52,20 @@ export function onChange(callback) {
 }
 
 export function go(to) {
-  at = Math.max(0, Math.min(steps.length, to));
+  at = Math.max(0, Math.min(total(), to));
   render();
 }
 
-export const toEnd = () => go(steps.length);
+export const toEnd = () => go(total());
 export const toStart = () => go(0);
-export const isAtEnd = () => at === steps.length;
+export const isAtEnd = () => at === total();
 
 function segments() {
   const kinds = steps.map((step) => step.kind);
   const forward = kinds.filter((kind) => kind === "forward").length;
   // One segment a step, as long as they can be told apart.
   const shown = steps.length <= 60 ? kinds : [];
-  $("segments").replaceChildren(...shown.map(() => make("i")));
+  $("segments").replaceChildren(...shown.map(() => make("i")), ...(shown.length ? [make("i")] : []));
   $("passes").firstElementChild.style.width = steps.length ? `${Math.max(12, (100 * forward) / steps.length)}%` : "";
 }
 
@@ -82,13 +84,13 @@ function known() {
     }
   }
   if (at >= forward && explained.backward.length) state.sums.set(base(explained.output), 1);
-  if (at === steps.length) {
+  if (at === total()) {
     // What no gradient reaches has zero.
     for (const [name, gradient] of Object.entries(explained.gradients)) if (!state.sums.has(name)) state.sums.set(name, gradient);
     for (const step of explained.forward) if (!state.sums.has(step.node)) state.sums.set(step.node, 0);
   }
   const now = steps[at - 1];
-  if (now && at < steps.length) mark(state, now);
+  if (now) mark(state, now);
   return state;
 }
 
@@ -116,14 +118,14 @@ function ending() {
 function render() {
   if (!explained) return;
   reveal(known());
-  const end = at === steps.length;
+  const end = at === total();
   const now = steps[at - 1];
-  $("position").max = steps.length;
+  $("position").max = total();
   $("position").value = at;
-  $("count").textContent = `${at} of ${steps.length}`;
+  $("count").textContent = `${at} of ${total()}`;
   $("first").disabled = $("back").disabled = at === 0;
   $("last").disabled = $("next").disabled = end;
-  [...$("segments").children].forEach((one, place) => { one.className = place < at ? steps[place].kind : ""; });
+  [...$("segments").children].forEach((one, place) => { one.className = place < at ? (steps[place]?.kind ?? "backward") : ""; });
   const sentence = $("sentence");
   if (end) sentence.replaceChildren(...ending());
   else if (!now) sentence.replaceChildren(OPENING);
@@ -144,10 +146,10 @@ export function play(on) {
   clearInterval(timer);
   timer = null;
   if (on) {
-    if (at === steps.length) go(0);
+    if (at === total()) go(0);
     timer = setInterval(() => {
       go(at + 1);
-      if (at === steps.length) play(false);
+      if (at === total()) play(false);
     }, SECONDS * 1000);
   }
   $("play").setAttribute("aria-pressed", String(Boolean(timer)));

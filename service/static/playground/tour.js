@@ -4,8 +4,8 @@ import { $, make } from "./dom.js";
 
 const TWO_LAYERS = {
   X: [[0.5, -1.2], [1.5, 0.3], [-0.7, 0.8], [1.1, -0.4]],
-  W1: [[0.27, -0.8, 0.95], [0.48, 0.44, -1.27]], b1: [-0.19, 0.43, 0.33],
-  W2: [[0.18, -0.08, 0.4], [-0.62, 0.93, 0.09], [1.1, -1.17, 0.48]], b2: [-0.32, 0.52, -0.2], y: [0, 2, 1, 0],
+  W1: [[0.2, -0.5, 1], [0.7, 0.1, -0.3]], b1: [0.1, 0, -0.1],
+  W2: [[0.3, 0.1, -0.2], [-0.1, 0.4, 0.2], [0.5, -0.3, 0.1]], b2: [0, 0, 0], y: [0, 2, 1, 0],
 };
 
 export const STOPS = [
@@ -64,8 +64,9 @@ export function leave() {
 // What the reader did may be the answer that was asked for.
 export function load(told, request, end) {
   const now = JSON.stringify(request);
-  started ??= now;
   const here = STOPS[at];
+  if (request.graph.expression !== here.expression) return;
+  started ??= now;
   if (here.nudges) { if (told.value < 0.5) answer(); }
   else if (here.step) { if (!end) document.body.dataset.stepped = "1"; else if (document.body.dataset.stepped) answer(); }
   else if (!here.choices && now !== started) answer();
