@@ -19,11 +19,10 @@ from service.engine.contributions import (
     Contribution,
     Source,
     contributions,
-    output_names,
     output_place,
-    sources_of,
 )
 from service.engine.control import Control
+from service.engine.gate import output_names, sources_of
 from service.engine.program import Program, as_tensor
 from service.engine.registry import Argument
 

@@ -14,13 +14,11 @@ from service.engine.compute import gradient as engine_gradient
 from service.engine.contributions import (
     Backward,
     Contribution,
-    Source,
     contributions,
-    output_names,
     output_place,
-    sources_of,
 )
 from service.engine.control import Control
+from service.engine.gate import Source, output_names, sources_of
 from service.engine.printing import Unprintable
 from service.engine.program import Program
 from service.explain.dimensions import broadcast_for, product_for

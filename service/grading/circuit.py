@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from service.engine.compute import checked_cotangent, chosen_output, gradient
-from service.engine.contributions import output_names, sources_of
 from service.engine.control import Control
 from service.engine.errors import Shape
-from service.engine.program import Program, as_tensor
+from service.engine.gate import Gate, gate_at, output_names
+from service.engine.program import Program
 from service.engine.registry import TensorSpec
-from service.grading.gates import Gate
 from service.grading.tolerance import Near, Tolerance
 
 Tensor = Any
@@ -137,37 +136,10 @@ class Circuit:
         return found
 
     def _add(self, position: int) -> None:
-        program = self.program
-        graph = program.graph
-        sources: list[str | None] = []
-        literals: list[Tensor | None] = []
-        specs: list[TensorSpec] = []
-        for source in sources_of(program, position):
-            if source.position is None:
-                truth = isinstance(source.literal, bool)
-                spec = TensorSpec((), "bool" if truth else program.dtype)
-                sources.append(None)
-                literals.append(as_tensor(source.literal, spec))
-            else:
-                wire = output_names(program, source.position)[source.output]
-                spec = program.spec(wire)
-                sources.append(wire)
-                literals.append(None)
-            specs.append(spec)
-        outputs = output_names(program, position)
-        node = graph.ids[position]
-        gate = Gate(
-            node,
-            graph.operator(position),
-            graph.attributes(position),
-            sources,
-            literals,
-            outputs,
-            specs,
-        )
-        for wire in outputs:
+        gate = gate_at(self.program, position)
+        for wire in gate.outputs:
             self.maker[wire] = len(self.gates)
-            self.specs[wire] = program.spec(wire)
+            self.specs[wire] = self.program.spec(wire)
         self.gates.append(gate)
 
     def _join(self) -> None:

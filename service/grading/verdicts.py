@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from service.engine.gate import Refused
 from service.grading.circuit import Circuit, Pass, Point
-from service.grading.gates import Refused
 from service.grading.task import Answer, Verdict
 from service.grading.tolerance import Tolerance
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from service.engine.errors import OperatorError, Shape
+from service.engine.gate import Gate, Refused
 from service.engine.namespaces import ARRAYS
 from service.engine.registry import TensorSpec
 from service.engine.run.backward import unbroadcast
 from service.grading.circuit import Circuit, Edge, Pass
-from service.grading.gates import Gate, Refused
 
 Tensor = Any
 

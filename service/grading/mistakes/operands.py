@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.grading.gates import Refused
+from service.engine.gate import Refused
 from service.grading.mistakes._facts import EdgeFacts, Wrong
 
 TEXTS = {

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from service.engine.gate import Gate, Refused
 from service.engine.operators import REGISTRY
-from service.grading.gates import Refused
 from service.grading.mistakes._facts import EdgeFacts, Wrong
 
 TEXTS = {
@@ -103,14 +103,9 @@ def _pool(facts: EdgeFacts) -> Iterator[Wrong]:
     flat = np.zeros(np.shape(facts.x))
     strides, pads = attrs.get("strides"), attrs.get("pads")
     if attrs.get("dilations") in (None, (1,) * len(kernel)):
-        average = REGISTRY["average_pool"]
-        from service.engine.contributions import gate_terms
-
         given = {"kernel_shape": kernel, "strides": strides, "pads": pads}
         try:
-            full = average.attrs({k: v for k, v in given.items() if v is not None})
-            full["count_include_pad"] = True
-            terms = gate_terms(average, full, facts.gate.specs, [flat], [], [facts.g], [0])
+            terms = _average_gate(facts, given).pull([facts.g], [flat], [], [0])
         except Refused:
             terms = {}
         if 0 in terms:
@@ -122,6 +117,14 @@ def _pool(facts: EdgeFacts) -> Iterator[Wrong]:
     first = facts.pull(inputs=[flat])
     if first is not None:
         yield Wrong("max_misrouted", "first", first, "g to the first of the window")
+
+
+def _average_gate(facts: EdgeFacts, given: dict[str, Any]) -> Gate:
+    """The pool of the same windows that takes their mean."""
+    op, gate = REGISTRY["average_pool"], facts.gate
+    attrs = op.attrs({name: value for name, value in given.items() if value is not None})
+    attrs["count_include_pad"] = True
+    return Gate(gate.node, op, attrs, gate.sources, gate.literals, gate.outputs, gate.specs)
 
 
 def _mask(facts: EdgeFacts) -> Iterator[Wrong]:
