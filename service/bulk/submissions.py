@@ -95,7 +95,7 @@ def _scores(name: str, result: Result | None) -> dict[str, Any]:
     }
     if result.reveal != "score":
         row["verdicts"] = {
-            wire.wire if wire.kind == "value" else f"d{wire.wire}": wire.verdict
+            wire.wire if wire.kind == "gradient" else f"{wire.wire} (value)": wire.verdict
             for wire in result.wires
             if wire.max_points > 0
         }

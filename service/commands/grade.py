@@ -255,19 +255,20 @@ def grading_job(task: str, format: str = "native", problem: str = "gradients") -
 
 
 def _read(name: str, file: Path | None) -> object:
-    """The document of a submission; None, which is graded with 0, where there is none in it."""
+    """The document of a submission; NotJson, which is graded with 0, where there is none."""
+    from service.grading.submission import NotJson
     from service.settings import get_settings
-    from service.wire.grading import parse_grading
+    from service.wire.grading import parse_submission
 
     try:
         body = sys.stdin.buffer.read() if file is None else file.read_bytes()
         if len(body) > get_settings().max_body_bytes:
-            return None
-        document = parse_grading(body, get_settings().max_json_depth)
+            return NotJson("the submission is too large")
+        document = parse_submission(body, get_settings().max_json_depth)
     except OSError as error:
         raise typer.BadParameter(f"{file}: {error.strerror}") from None
-    except Exception:
-        return None
+    if not isinstance(document, dict):
+        return document
     if "submission" in document and "gradients" not in document:
         inner = document["submission"]
         document = inner if isinstance(inner, dict) else document

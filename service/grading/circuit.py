@@ -12,6 +12,7 @@ import numpy as np
 from service.engine.compute import checked_cotangent, chosen_output, gradient
 from service.engine.control import Control
 from service.engine.errors import Shape
+from service.engine.expression.pieces import pieces
 from service.engine.gate import Gate, gate_at, output_names
 from service.engine.program import Program
 from service.engine.registry import TensorSpec
@@ -123,6 +124,14 @@ class Circuit:
                     ]
                     whole.update(zip(gate.outputs, gate.evaluate(read), strict=True))
         return whole
+
+    def label(self, wire: str) -> str:
+        """The name by which people know a wire: an unnamed step goes by its piece of text."""
+        return self._pieces.get(wire) or self.program.graph.label(wire)
+
+    @cached_property
+    def _pieces(self) -> dict[str, str]:
+        return pieces(self.program.graph)
 
     @cached_property
     def shown_at(self) -> dict[str, str]:

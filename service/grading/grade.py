@@ -14,11 +14,13 @@ from service.grading.expression import check_expression
 from service.grading.submission import read_submission
 from service.grading.task import (
     Answer,
+    Entries,
     Result,
     Submission,
     Verdict,
     WireResult,
 )
+from service.grading.tolerance import Tolerance
 from service.grading.truth import Truth
 from service.grading.verdicts import Judged, judge
 
@@ -183,6 +185,11 @@ def _fill(entry: WireResult, judged: Sequence[Judged], kind: str, truth: Truth) 
         given = (answer.gradients if kind == "gradient" else answer.values).get(entry.wire)
         if given is None:
             given = answer.misshapen.get(entry.wire) if kind == "gradient" else None
+        if entry.verdict == "wrong" and verdicts.get(entry.wire) == "wrong":
+            entry.entries = _entries(one, entry.wire, kind, truth.task.tolerance)
+            if truth.task.rubric.by_entry and entry.entries is not None:
+                right = 1.0 - entry.entries.wrong / entry.entries.of
+                entry.points = entry.max_points * right
         if verdicts.get(entry.wire, "missing") == entry.verdict:
             source = one.point.gradients if kind == "gradient" else one.point.values
             entry.expected = source[entry.wire]
@@ -192,6 +199,23 @@ def _fill(entry: WireResult, judged: Sequence[Judged], kind: str, truth: Truth) 
                 with np.errstate(all="ignore"):
                     entry.error = truth.task.tolerance.figure(given, entry.expected)
             return
+
+
+def _entries(judged: Judged, wire: str, kind: str, tolerance: Tolerance) -> Entries | None:
+    """Which entries of a wrong tensor are wrong; of a gradient those that don't follow either."""
+    value = kind == "value"
+    given = (judged.answer.values if value else judged.answer.gradients).get(wire)
+    right = (judged.point.values if value else judged.point.gradients)[wire]
+    if given is None or np.ndim(given) == 0:
+        return None
+    wrong = tolerance.off(given, right, judged.point.noise)
+    if not value and judged.done is not None:
+        wrong &= tolerance.off(given, judged.done.expected[wire], judged.point.noise)
+    count = int(wrong.sum())
+    if count == 0:
+        return None
+    first = tuple(int(n) for n in np.argwhere(wrong)[0])
+    return Entries(count, int(wrong.size), first)
 
 
 def _message(result: Result, wires: Sequence[WireResult]) -> str:

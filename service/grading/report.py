@@ -57,6 +57,9 @@ def _wire(wire: WireResult, level: int) -> dict[str, Any]:
     }
     if wire.reason:
         document["reason"] = wire.reason
+    if level >= 2 and wire.entries is not None:
+        wrong, of, first = wire.entries
+        document["entries"] = {"wrong": wrong, "of": of, "first": list(first)}
     if level >= 2:
         document["diagnoses"] = [_diagnosis(one, level) for one in wire.diagnoses]
     if level >= 3:
@@ -76,7 +79,8 @@ def _diagnosis(diagnosis: Diagnosis, level: int) -> dict[str, Any]:
 
 
 def _hypothesis(hypothesis: Hypothesis, level: int) -> dict[str, Any]:
-    document = {"code": hypothesis.code, "message": hypothesis.message, "at": hypothesis.at}
+    at = hypothesis.shown or hypothesis.at
+    document = {"code": hypothesis.code, "message": hypothesis.message, "at": at}
     if level >= 3 and hypothesis.detail:
         document["detail"] = hypothesis.detail
     return document
@@ -95,8 +99,8 @@ WORDS: Mapping[str, str] = {
 
 
 def label(node: Mapping[str, Any], kind: str = "gradient") -> str:
-    """What a node's entry is about, for people: `dx`, or `x` for a value."""
-    return f"d{node['node']}" if kind == "gradient" else str(node["node"])
+    """What a node's entry is called: by the name that a submission has to use."""
+    return str(node["node"]) if kind == "gradient" else f"{node['node']} (value)"
 
 
 def explain(node: Mapping[str, Any]) -> str:
@@ -106,6 +110,12 @@ def explain(node: Mapping[str, Any]) -> str:
     lines = []
     if node.get("reason"):
         lines.append(f"{node['reason'][:1].upper()}{node['reason'][1:]}.")
+    if "entries" in node:
+        entries = node["entries"]
+        index = ", ".join(map(str, entries["first"]))
+        lines.append(
+            f"{entries['wrong']} of {entries['of']} entries are wrong, the first at [{index}]."
+        )
     diagnoses = node.get("diagnoses", [])
     for place, one in enumerate(diagnoses[:2]):
         also = "" if place == 0 else "Or else: "

@@ -14,7 +14,10 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import chain
 from typing import Any
 
@@ -28,8 +31,21 @@ Tensor = Any
 MAX_NOTES = 20
 _MAX_ID = 200
 _MAX_EXPRESSION = 20_000
+_MAX_NUMBER = 100
 _SPECIAL = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DTYPES = {"float64": "<f8", "float32": "<f4", "int64": "<i8", "int32": "<i4"}
+
+
+_DECORATION = re.compile(
+    r"^(d[A-Z]?/d_?|d_|∂[A-Z]?/∂|∂|grads?_|gradient_|nabla_|∇|d(?=.))|([._]grad(ient)?|_bar)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NotJson:
+    """Stands for a submission that is no JSON; `reason` says why, to the student."""
+
+    reason: str
 
 
 class NotATensor(ValueError):
@@ -46,15 +62,31 @@ def read_tensor(value: object, shape: Shape) -> Tensor:
     if isinstance(value, int | float):
         return _number(value)
     if isinstance(value, str):
-        if value in _SPECIAL:
-            return np.float64(_SPECIAL[value])
-        raise NotATensor("it is a text, not a number")
+        return np.float64(_number_in(value))
     most = 64 * max(1, math.prod(shape)) + 4096
     if isinstance(value, Mapping):
         return _array_object(value, most)
     if isinstance(value, list | tuple):
         return _nested(value, most)
     raise NotATensor("it is no number and no list of numbers")
+
+
+def _number_in(text: str) -> float:
+    """The number that a text writes: `0.25`, `-1/3`, `1e-3`, one of the three special ones."""
+    if text in _SPECIAL:
+        return _SPECIAL[text]
+    numerator, stroke, denominator = text.replace("−", "-").partition("/")
+    try:
+        if len(text) > _MAX_NUMBER:
+            raise ValueError
+        number = float(numerator) / (float(denominator) if stroke else 1.0)
+    except (ValueError, ZeroDivisionError):
+        if "," in text:
+            raise NotATensor("it has a comma where a point belongs, as in 0.5") from None
+        raise NotATensor("it is a text, not a number") from None
+    if not math.isfinite(number):
+        raise NotATensor("it is a text, not a number")
+    return number
 
 
 def _number(value: int | float) -> Any:
@@ -95,8 +127,8 @@ def _nested_slowly(value: list[Any] | tuple[Any, ...], most: int) -> Tensor:
         level = [one for row in level for one in row]
     numbers = []
     for one in level:
-        if isinstance(one, str) and one in _SPECIAL:
-            numbers.append(_SPECIAL[one])
+        if isinstance(one, str):
+            numbers.append(_number_in(one))
         elif isinstance(one, bool) or not isinstance(one, int | float):
             raise NotATensor("there is something in it that is not a number")
         else:
@@ -126,6 +158,9 @@ def _array_object(value: Mapping[str, Any], most: int) -> Tensor:
 def read_submission(document: object, truth: Truth) -> Submission:
     """The submission in a JSON document, held against the task's wires. Raises nothing."""
     found = Submission(answers=[Answer() for _ in truth.points])
+    if isinstance(document, NotJson):
+        found.reason = document.reason
+        return found
     if not isinstance(document, Mapping):
         found.reason = "the submission is not a JSON object"
         return found
@@ -198,7 +233,9 @@ def _read_entries(
     for name, value in entries.items():
         wire = truth.wire(name) if isinstance(name, str) else None
         if wire is None or wire not in wanted:
-            _note(found, f"{member}: no '{str(name)[:40]}' is asked for; it was not looked at")
+            meant = _meant(str(name)[:80], wanted)
+            hint = f": did you mean '{meant}'?" if meant else "; it was not looked at"
+            _note(found, f"{member}: no '{str(name)[:40]}' is asked for{hint}")
             continue
         try:
             tensor = read_tensor(value, truth.circuit.shape(wire))
@@ -206,6 +243,16 @@ def _read_entries(
             faults[wire] = Fault("missing", f"it can't be read: {error}")
             continue
         put(wire, tensor)
+
+
+def _meant(name: str, wanted: Iterable[str]) -> str | None:
+    """The wire whose gradient people also call by this name: `dw`, `grad_w`, `W` for `w`."""
+    core = _DECORATION.sub("", name)
+    for spelling in (name, core):
+        for wire in wanted:
+            if wire == spelling or wire.lower() == spelling.lower():
+                return wire
+    return next(iter(get_close_matches(core, list(wanted), 1, 0.75)), None)
 
 
 def _shapes(tensor: Tensor, wanted: Shape) -> str:

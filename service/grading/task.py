@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from service.engine.graph import Graph
 from service.grading.tolerance import Tolerance
@@ -29,13 +29,15 @@ class Rubric:
 
     Without `points`, every input is worth 1. `carry_forward` is the share of a wire's points
     for a gradient that follows from wrong gradients further down; `inconsistent` is the share
-    for one that is right although it does not follow from the student's own.
+    for one that is right although it does not follow from the student's own. `by_entry` gives
+    a wrong tensor the share of its points that its right entries make.
     """
 
     points: Mapping[str, float] | None = None
     value_points: Mapping[str, float] = field(default_factory=dict)
     carry_forward: float = 1.0
     inconsistent: float = 0.0
+    by_entry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +97,16 @@ class Submission:
 class Hypothesis:
     """A mistake that explains what was submitted.
 
-    `at` is the wire whose gradient was formed wrongly. `detail` may allow the expected
-    gradient to be worked out, and is shown with everything else only.
+    `at` is the wire whose gradient was formed wrongly, `shown` the name people know it by.
+    `detail` may allow the expected gradient to be worked out, and is shown with everything
+    else only.
     """
 
     code: str
     message: str
     at: str
     detail: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,14 @@ class Diagnosis:
     first: Hypothesis
     confidence: float
     equivalent: tuple[Hypothesis, ...] = ()
+
+
+class Entries(NamedTuple):
+    """How many entries of a tensor are wrong, of how many, and the index of the first."""
+
+    wrong: int
+    of: int
+    first: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -128,6 +140,7 @@ class WireResult:
     expected: Tensor | None = None
     submitted: Tensor | None = None
     error: float | None = None
+    entries: Entries | None = None
 
 
 @dataclass(slots=True)

@@ -195,6 +195,16 @@ class Tolerance:
                     return True
             return self.figure(given, expected) <= self.limit
 
+    def off(self, given: Any, expected: Any, noise: float = 0.0) -> Any:
+        """Which elements of `given` are not those expected, as an array of truth values."""
+        t = np.asarray(expected, np.float64)
+        allowed = self.bound(t)
+        if allowed is None:
+            allowed = self.limit * np.maximum(np.abs(given) + np.abs(t), 1e-8)
+        with np.errstate(all="ignore"):
+            same = (given == t) | (np.abs(given - t) <= np.maximum(allowed, noise))
+        return ~same & ~(np.isnan(given) & np.isnan(t))
+
     def apart(self, given: Any, expected: Any, noise: float = 0.0, factor: float = 10.0) -> bool:
         """Whether the two differ by more than `factor` times what is tolerated."""
         with np.errstate(all="ignore"):

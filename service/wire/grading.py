@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.engine.errors import Fault, GraphError, escaped
 from service.grading.draw import BadDraw, draw, is_drawn
 from service.grading.report import LEVELS
+from service.grading.submission import NotJson
 from service.grading.task import Reveal, Rubric, Task
 from service.grading.tolerance import Metric, Tolerance
 from service.wire.context import Context
@@ -54,6 +55,10 @@ class RubricModel(BaseModel):
         0.0,
         description="Share for a gradient that is right but doesn't follow from the student's "
         "own gradients.",
+    )
+
+    by_entry: bool = Field(
+        False, description="Give a wrong tensor the share of its points that its right entries are."
     )
 
 
@@ -173,6 +178,11 @@ class NodeResult(BaseModel):
     points: float
     max_points: float
     reason: str = Field("", description="Why what was sent can't be used.")
+    entries: dict[str, Any] = Field(
+        {},
+        description="For a wrong tensor: how many entries are `wrong`, `of` how many, and the "
+        "index of the `first`.",
+    )
     diagnoses: list[DiagnosisModel] = Field([], description="The likeliest first.")
     expected: Any = Field(None, description="With reveal full only; so are the next two.")
     submitted: Any = None
@@ -229,11 +239,42 @@ def parse_grading(body: bytes, max_depth: int) -> dict[str, Any]:
 
 
 def parse_submission(body: bytes, max_depth: int) -> object:
-    """The submission in a body that is nothing else; None, which earns 0, where it is no JSON."""
+    """The submission in a body that is nothing else: a student's file as it is.
+
+    It may begin with a byte order mark, and be in UTF-8, UTF-16 or UTF-32. NotJson, which
+    earns 0, where it is no JSON.
+    """
+    if not body.strip():
+        return NotJson("the submission is empty")
+    encoding = json.detect_encoding(body)
+    if encoding != "utf-8":
+        body = body.decode(encoding, "ignore").encode("utf-8")
     try:
         return parse_grading(body, max_depth)
-    except (MalformedJson, GraphError):
-        return None
+    except GraphError:
+        return NotJson("the submission is not a JSON object")
+    except MalformedJson as error:
+        return NotJson(_why_no_json(body, error))
+
+
+def _why_no_json(body: bytes, error: MalformedJson) -> str:
+    """What is wrong with a text that is no JSON, and where."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        before = body[: fault.start]
+        return f"the submission is not UTF-8 text: look at line {before.count(10) + 1}"
+    try:
+        json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as fault:
+        if isinstance(fault, RecursionError):
+            return "the submission is nested too deeply"
+        place = f"line {fault.lineno}, column {fault.colno}"
+        rest = text[fault.pos :].strip()
+        if not rest or fault.msg.startswith("Unterminated string"):
+            return f"the submission is cut off: it ends at {place}, before it is complete"
+        return f"the submission is no JSON: {place}: {fault.msg}"
+    return f"the submission can't be read: {error.detail}"
 
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -95,9 +95,9 @@ def test_a_folder_is_a_line_each_and_a_table(folder: Path) -> None:
     assert [line["score"] for line in lines] == [4.0, 2.0, 0.0]
     rows = list(csv.DictReader((folder / "scores.csv").read_text().splitlines()))
     assert [row["submission"] for row in rows] == ["ada", "bob", "eve"]
-    assert rows[1]["dq"] == "wrong"
+    assert rows[1]["q"] == "wrong"
     assert rows[1]["first_fault"] == "q"
-    assert rows[2]["dx"] == "missing"
+    assert rows[2]["x"] == "missing"
 
 
 def test_a_folder_to_a_folder_and_to_a_csv_file(folder: Path) -> None:
@@ -150,7 +150,7 @@ def test_autolabs_last_line_of_output_is_its_scores(folder: Path) -> None:
         folder / "task.json", folder / "all" / "bob.json", "-f", "autolab", "--problem", "Part 1"
     )
     assert json.loads(made.stdout.splitlines()[-1]) == {"scores": {"Part 1": 2.0}}
-    assert "dq" in made.stderr
+    assert "q: " in made.stderr
 
 
 def test_a_task_by_its_id_in_the_folder_of_tasks(folder: Path) -> None:

@@ -114,5 +114,5 @@ def test_github_classroom_adds_up() -> None:
 def test_coursera_feedback_is_plain_text_for_a_student() -> None:
     made = FORMATS["coursera"].graded(document_of("wrong", "diagnosis"), "p")
     assert made["feedbackType"] == "TXT"
-    assert "dx" in made["feedback"]
+    assert "x: " in made["feedback"]
     assert 0 <= made["fractionalScore"] < 1

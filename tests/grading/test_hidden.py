@@ -115,4 +115,4 @@ def test_a_graders_format_shows_no_more_than_the_native_one(format: str) -> None
         made = json.loads(base64.b64decode(made))
     assert "missing" not in json.dumps(made)
     assert "wrong" not in json.dumps(made)
-    assert "dx" not in feedback(document)
+    assert "x: " not in feedback(document)

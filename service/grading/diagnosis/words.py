@@ -28,16 +28,17 @@ def hypothesis(scene: Scene, wire: str, found: Found) -> Hypothesis:
     gate = circuit.gates[fault.edges[0][0]] if fault.edges else None
     op = gate.op.name if gate else ""
     text = (MORE_TEXTS if fault.code not in TEXTS else TEXTS)[fault.code]
-    label = circuit.program.graph.label
+    label = circuit.label
+    through = label(gate.node) if gate else ""
     message = text.format(
-        wire=label(at),
-        gate=label(gate.node) if gate else "",
+        wire=label(at) if label(at) != through else f"a step of {through}",
+        gate=through,
         op=op,
         digits=_digits(scene),
     )
     if len({circuit.gates[number].op.name for number, _ in fault.edges}) == 1 < len(fault.edges):
         message += f" The same is so in {len(fault.edges)} places."
-    return Hypothesis(fault.code, message, at, found.detail)
+    return Hypothesis(fault.code, message, at, found.detail, label(at))
 
 
 def _digits(scene: Scene) -> str:
@@ -52,7 +53,7 @@ def _digits(scene: Scene) -> str:
 def unknown(scene: Scene, wire: str) -> Diagnosis:
     """That nothing is known to give these numbers."""
     circuit = scene.truth.circuit
-    label = circuit.program.graph.label
+    label = circuit.label
     gates = [label(circuit.gates[number].node) for number, _ in circuit.readers.get(wire, ())]
     names = ", ".join(f"'{name}'" for name in dict.fromkeys(gates))
     place = f"it feeds {names}" if names else "it feeds nothing that reaches the output"
@@ -62,5 +63,6 @@ def unknown(scene: Scene, wire: str) -> Diagnosis:
 def plain(code: str, wire: str, shown: str, place: str = "", confidence: float = 1.0) -> Diagnosis:
     """A diagnosis that needs no search."""
     return Diagnosis(
-        Hypothesis(code, MORE_TEXTS[code].format(wire=shown, place=place), wire), confidence
+        Hypothesis(code, MORE_TEXTS[code].format(wire=shown, place=place), wire, shown=shown),
+        confidence,
     )
