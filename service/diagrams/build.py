@@ -17,12 +17,11 @@ from service.engine.compute import forward
 from service.engine.contributions import (
     Backward,
     Contribution,
-    Source,
     contributions,
     output_place,
 )
 from service.engine.control import Control
-from service.engine.gate import output_names, sources_of
+from service.engine.gate import Source, output_names, sources_of
 from service.engine.program import Program, as_tensor
 from service.engine.registry import Argument
 
