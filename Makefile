@@ -135,8 +135,9 @@ bench: $(VENV)/.dev ## ratios against the references, each in a process of its o
 image-test: ## build the image without an engine, run it, ask it for a gradient
 	scripts/image-test.sh
 
-openapi: $(VENV)/.core ## write openapi/openapi.json
+openapi: $(VENV)/.core ## write what is generated: openapi/openapi.json, docs/operators.md
 	$(BIN)/gradient-service openapi > openapi/openapi.json
+	$(BIN)/gradient-service operators --markdown > docs/operators.md
 
 lock: ## pin all dependencies with hashes
 	scripts/lock.sh

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.operators import REGISTRY
 from tests.serving import ROOT, Server, serving
 
 README = (ROOT / "README.md").read_text()
@@ -45,18 +44,6 @@ def test_command_answers_as_shown(command: str, answer: str, server: Server) -> 
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == json.loads(answer)
-
-
-def test_operator_table_is_the_catalogue() -> None:
-    table = README.split("## Operators")[1].split("\n\n")[1]
-    listed = re.findall(r"`([a-z0-9_]+)`", table)
-    catalogue = [
-        name
-        for op in REGISTRY
-        if not op.internal and op.group != "leaf"
-        for name in (op.name, *op.aliases)
-    ]
-    assert sorted(listed) == sorted(catalogue)
 
 
 def test_named_make_targets_exist() -> None:

@@ -9,11 +9,19 @@ import typer
 
 def command(
     name: Annotated[str | None, typer.Argument(help="One operator, by name or alias.")] = None,
+    markdown: Annotated[
+        bool, typer.Option(help="All about all of them: docs/operators.md.")
+    ] = False,
 ) -> None:
     """List the operators, or show all about one of them."""
     import service.engine.operators  # noqa: F401  (fills the registry)
     from service.engine.registry import REGISTRY
 
+    if markdown:
+        from service.wire.catalogue import page
+
+        typer.echo(page(), nl=False)
+        return
     if name is not None:
         if name not in REGISTRY:
             near = REGISTRY.suggest(name)

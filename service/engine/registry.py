@@ -283,7 +283,8 @@ class Operator:
         What a drawn gate says, where that isn't the name; of three, the second and the
         third are for a number in place of the first and of the second input.
     onnx
-        The ONNX operator that means the same of the same inputs and attributes.
+        The ONNX operator that means the same of the same inputs and attributes; or a function
+        `onnx(xp, *inputs, **attrs)` that says it by operators that ONNX has.
     gate
         The elementwise operator that the name means with two or more inputs (`max`).
     numpy
@@ -325,7 +326,7 @@ class Operator:
     branch: Rule | None = None
     numbers: Literal["any", "numeric", "floating", "mixed"] = "any"
     sign: str | tuple[str, str, str] = ""
-    onnx: str = ""
+    onnx: str | Rule = ""
     gate: str = ""
     numpy: tuple[Spelling, ...] = ()
     scales: Scales = Scales(parts=("size",))

@@ -128,7 +128,7 @@ class _Writer:
         self.seed = seed
         self.careful = careful
         self.owner = _owners(self.code)
-        self.taken = {"np", "math"}
+        self.taken = {"np", "math"} | {op.name for op in REGISTRY if not (op.code or op.composite)}
         self.names: dict[int, str] = {}
         self.grads: dict[int, str] = {}
         self.forward = Printer(self.code, {})

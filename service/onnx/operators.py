@@ -75,8 +75,9 @@ def _same(op: str) -> Handler:
 
 
 HANDLERS["", "Xor"] = _same("not_equal")
+HANDLERS["", "PRelu"] = _same("prelu")
 for _op in sorted(REGISTRY, key=lambda op: op.differentiable):
-    if _op.onnx and not _op.attributes:
+    if isinstance(_op.onnx, str) and _op.onnx and not _op.attributes:
         HANDLERS["", _op.onnx] = _same(_op.name)
 
 
@@ -156,20 +157,9 @@ def _gelu(n: Node) -> Reference:
     return n.emit("gelu", n.ref(0), approximate=n.attr("approximate", "none"))
 
 
-@handles("Softsign")
-def _softsign(n: Node) -> Reference:
-    return n.emit("divide", n.ref(0), n.emit("add", n.emit("abs", n.ref(0)), 1.0))
-
-
 @handles("Mish")
 def _mish(n: Node) -> Reference:
     return n.emit("multiply", n.ref(0), n.emit("tanh", n.emit("softplus", n.ref(0))))
-
-
-@handles("PRelu")
-def _prelu(n: Node) -> Reference:
-    low = n.emit("multiply", n.ref(1), n.emit("minimum", n.ref(0), 0.0))
-    return n.emit("add", n.emit("relu", n.ref(0)), low)
 
 
 @handles("Clip")

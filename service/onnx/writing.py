@@ -17,10 +17,11 @@ from onnx import helper, numpy_helper
 
 from service.engine.code import Code
 from service.engine.control import DEFAULT_LIMITS, Limits
-from service.engine.graph import Graph, resolve
-from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.graph import Graph
+from service.engine.graph_spec import Leaf
 from service.engine.program import Program, abstract_program
-from service.engine.registry import Operator, TensorSpec
+from service.engine.registry import Operator, Rule, TensorSpec
+from service.engine.trace import Builder
 from service.onnx.errors import OnnxError, Unsupported
 
 OPSET = 20
@@ -162,7 +163,9 @@ class _Writer:
     ) -> None:
         """One application of an operator, by its own ONNX operator or expanded."""
         name = operator.name
-        if operator.onnx and operator.group == "reduction":
+        if callable(operator.onnx):
+            self._expanded(operator.onnx, inputs, specs, attrs, outputs, results)
+        elif operator.onnx and operator.group == "reduction":
             self._reduction(operator.onnx, inputs, specs[0], attrs, outputs[0])
         elif operator.onnx:
             if not operator.indices:
@@ -172,8 +175,8 @@ class _Writer:
             self.emit(operator.onnx, inputs, outputs[0], **given)
         elif name in _WRITERS:
             _WRITERS[name](self, inputs, specs, attrs, outputs, results)
-        elif operator.composite:
-            self._expanded(operator, inputs, specs, attrs, outputs)
+        elif operator.expand is not None:
+            self._expanded(operator.expand, inputs, specs, attrs, outputs, results)
         else:
             raise Unsupported("ONNX has no such operator")
 
@@ -208,28 +211,25 @@ class _Writer:
 
     def _expanded(
         self,
-        operator: Operator,
+        meaning: Rule,
         inputs: Sequence[str],
         specs: Sequence[TensorSpec],
         attrs: Mapping[str, Any],
         outputs: Sequence[str],
+        results: Sequence[TensorSpec],
     ) -> None:
-        """A composite as its primitives, taken from the code of a graph of this node alone."""
+        """What an operator means in terms of others, as their nodes."""
+        builder = Builder(self.program.dtype, limits=self.limits)
         names = [f"i{place}" for place in range(len(inputs))]
-        spec = GraphSpec([*names, "result"], ["input"] * len(names) + [operator.name], [])
-        spec.inputs = [*([()] * len(names)), names]
-        spec.leaves = {
-            place: Leaf("input", dtype=each.dtype, shape=each.shape)
-            for place, each in enumerate(specs)
-        }
-        given = {k: list(v) if isinstance(v, tuple) else v for k, v in attrs.items()}
-        spec.attrs = {len(names): given}
-        spec.output = "result"
-        inner = abstract_program(
-            resolve(spec, self.limits), dict(zip(names, specs, strict=True)), self.program.dtype,
-            self.limits,
-        )  # fmt: skip
-        self._steps(inner.code, dict(zip(names, inputs, strict=True)), {"result": outputs[0]})
+        traced = [builder.input(*each) for each in zip(names, specs, strict=True)]
+        parts = meaning(builder, *traced, **attrs)
+        wanted = {}
+        for place, part in enumerate(parts if isinstance(parts, tuple) else (parts,)):
+            if part.dtype != results[place].dtype:
+                part = builder.cast(part, dtype=results[place].dtype)
+            builder.code.names[f"r{place}"] = part.slot
+            wanted[f"r{place}"] = outputs[place]
+        self._steps(builder.code, dict(zip(names, inputs, strict=True)), wanted)
 
     def _steps(self, code: Code, given: Mapping[str, str], wanted: Mapping[str, str]) -> None:
         """The steps of straight-line code; `wanted` names results."""
@@ -318,63 +318,6 @@ def _writes(*names: str) -> Callable[[Write], Write]:
         return write
 
     return register
-
-
-def _scaled(op: str, number: float) -> Write:
-    """x (op) number."""
-
-    def write(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-        w.emit(op, [i[0], w.constant(number, s[0].dtype)], o[0])
-
-    return write
-
-
-@_writes("square")
-def _square(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    w.emit("Mul", [i[0], i[0]], o[0])
-
-
-@_writes("exp2")
-def _exp2(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    w.emit("Pow", [w.constant(2.0, s[0].dtype), i[0]], o[0])
-
-
-@_writes("expm1")
-def _expm1(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    w.emit("Sub", [w.emit("Exp", i), w.constant(1.0, s[0].dtype)], o[0])
-
-
-@_writes("log1p")
-def _log1p(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    w.emit("Log", [w.emit("Add", [i[0], w.constant(1.0, s[0].dtype)])], o[0])
-
-
-def _log_to(base: float) -> Write:
-    def write(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-        w.emit("Div", [w.emit("Log", i), w.constant(math.log(base), s[0].dtype)], o[0])
-
-    return write
-
-
-_WRITERS["log2"] = _log_to(2)
-_WRITERS["log10"] = _log_to(10)
-
-
-@_writes("silu")
-def _silu(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    w.emit("Mul", [i[0], w.emit("Sigmoid", i)], o[0])
-
-
-@_writes("not_equal")
-def _not_equal(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    w.emit("Not", [w.emit("Equal", i)], o[0])
-
-
-@_writes("remainder")
-def _remainder(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    # Mod of floating numbers takes the sign of the dividend in ONNX, here that of the divisor.
-    whole = w.emit("Floor", [w.emit("Div", i)])
-    w.emit("Sub", [i[0], w.emit("Mul", [i[1], whole])], o[0])
 
 
 @_writes("clip")

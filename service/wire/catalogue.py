@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from service.engine.compute import forward
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
+from service.engine.numpy_compat import SPELLED, Parameter
 from service.engine.operators import REGISTRY
 from service.engine.program import program_for
 from service.engine.registry import Attribute, Domain, Example, Operator
@@ -179,3 +180,64 @@ def _values(call: Example, domain: Domain) -> tuple[np.ndarray[Any, Any], ...]:
             value = value > (low + high) / 2
         values.append(value.reshape(shape))
     return tuple(values)
+
+
+_PAGE = """# Operators
+
+Written by `gradient-service operators --markdown` from the registry; `gradient-service operators
+NAME` and `GET /v1/operators/{name}` show one with its attributes and an example.
+
+In the formulas `g` is the gradient that arrives, `y` the result. Under *NumPy* stands the call
+of NumPy's that source text may spell it with, in NumPy's order of arguments; every name and
+alias can be called too, with the inputs in order and then the attributes. Under *ONNX* stands
+the operator that means the same of the same inputs; others are written as several nodes.
+"""
+
+
+def page() -> str:
+    """The catalogue as a page in Markdown: a table for every group."""
+    lines = [_PAGE]
+    groups: dict[str, list[Operator]] = {}
+    for op in REGISTRY:
+        if not op.internal and op.group != "leaf":
+            groups.setdefault(op.group, []).append(op)
+    for group, members in groups.items():
+        lines += [f"## {group.capitalize()}", "", _row("operator", *_COLUMNS)]
+        lines.append(_row(*["---"] * (len(_COLUMNS) + 1)))
+        lines += [_described(op) for op in members]
+        lines.append("")
+    return "\n".join(lines[:-1]) + "\n"
+
+
+_COLUMNS = ("what it gives", "formula", "gradient", "at kinks and corners", "NumPy", "ONNX")
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _described(op: Operator) -> str:
+    names = f"`{op.name}`" + "".join(f", `{alias}`" for alias in op.aliases)
+    slope = op.gradient_formula
+    calls = [_call(name) for name, signature in SPELLED.items() if signature.operator is op]
+    return _row(
+        names,
+        op.summary,
+        f"`{op.formula}`",
+        f"`{slope}`" if " = " in slope else slope,
+        op.kinks,
+        ", ".join(calls),
+        op.onnx if isinstance(op.onnx, str) else "",
+    )
+
+
+def _call(name: str) -> str:
+    signature = SPELLED[name]
+    named = signature.by_name.values()
+    order = [one for one in signature.positional if one.ours is not None]
+    more = [one for one in named if one.ours in signature.operator.inputs and one not in order]
+    return f"`np.{name}({', '.join(map(_written, order or more))})`"
+
+
+def _written(parameter: Parameter) -> str:
+    return f"[{parameter.theirs}, …]" if parameter.many else parameter.theirs

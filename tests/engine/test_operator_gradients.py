@@ -52,8 +52,9 @@ def gradients(code: Code, leaves: dict[str, Any], weights: dict[int, Any]) -> di
     with np.errstate(all="ignore"):
         found = pull_back(ARRAYS, code, values, weights, wanted.values())
     return {
-        name: np.asarray(found.get(slot, np.zeros(code.steps[slot].spec.shape)))
+        name: np.asarray(found.get(slot, np.zeros(spec.shape, spec.dtype)))
         for name, slot in wanted.items()
+        for spec in [code.steps[slot].spec]
     }
 
 

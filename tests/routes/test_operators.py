@@ -1,17 +1,20 @@
 """The operator catalogue: all of it, from the registry, with examples that run."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from service.engine.operators import REGISTRY
 from service.routes.compute import router
-from service.wire.catalogue import OperatorEntry, OperatorList, entry
+from service.wire.catalogue import OperatorEntry, OperatorList, entry, page
 from service.wire.context import Context
 from tests.routes.calling import Caller
+from tests.serving import ROOT
 
 NAMES = [operator.name for operator in REGISTRY if not operator.internal]
+LEAVES = {operator.name for operator in REGISTRY if operator.group == "leaf"}
 FORWARD = next(operation for operation in router.operations if operation.name == "forward")
 
 
@@ -40,6 +43,13 @@ def test_the_example_of_an_operator_runs_as_shown(call: Caller, name: str) -> No
     assert shown.example is not None
     request = json.dumps(shown.example.request).encode()
     assert json.loads(FORWARD.compute(request, Context())) == shown.example.response
+
+
+def test_the_page_is_what_the_registry_says() -> None:
+    written = (ROOT / "docs" / "operators.md").read_text("utf-8")
+    assert written == page(), "write it with: gradient-service operators --markdown"
+    listed = set(re.findall(r"`([a-z0-9_]+)`", written))
+    assert listed >= {n for name in NAMES for n in (name, *REGISTRY[name].aliases)} - LEAVES
 
 
 def test_an_alias_leads_to_its_operator(call: Caller) -> None:

@@ -48,6 +48,7 @@ unary(
     lambda xp, g, y, x: -(g * (y * xp.tanh(0.5 * x))),
     scalar="(e := exp(-abs({0}))) / ((1.0 + e) * (1.0 + e))",
     group="activation",
+    onnx=lambda xp, x: xp.sigmoid(x) * xp.sigmoid(-x),
     summary="The slope of the logistic function.",
     formula="sigmoid(x) * sigmoid(-x)",
     gradient="dx = -g * y * tanh(x / 2)",
@@ -243,6 +244,7 @@ unary(
     group="activation",
     aliases=("swish",),
     analytic=lambda x: x / (1.0 + np.exp(-x)),
+    onnx=lambda xp, x: x * xp.sigmoid(x),
     summary="The input times its sigmoid.",
     formula="x * sigmoid(x)",
     gradient="dx = g * (s + y * (1 - s)), s = sigmoid(x)",
@@ -280,4 +282,51 @@ unary(
     pattern="router",
     code="np.clip({alpha} * {0} + {beta}, 0.0, 1.0)",
     scales=Scales(reach=((-1000000.0, 1000000.0),), near=(-2.5, 2.5)),
+)
+
+
+def _logit(x: Any) -> Any:
+    x = np.asarray(x, np.result_type(x, np.float32))
+    # Near 1/2 the two logarithms cancel; 2x - 1 is exact there.
+    middle = 2.0 * np.arctanh(np.clip(2.0 * x - 1.0, -0.6, 0.6))
+    return np.where(np.abs(x - 0.5) < 0.25, middle, np.log(x) - np.log1p(-x))[()]
+
+
+unary(
+    "logit",
+    _logit,
+    lambda xp, g, y, x: g / (x * (1.0 - x)),
+    group="activation",
+    onnx=lambda xp, x: xp.log(x / (1.0 - x)),
+    scalar="2.0 * atanh(2.0 * {0} - 1.0) if abs({0} - 0.5) < 0.25 else log({0}) - log1p(-{0})",
+    summary="The inverse of sigmoid, for inputs between 0 and 1.",
+    formula="log(x / (1 - x))",
+    gradient="dx = g / (x * (1 - x))",
+    interval=(0.1, 0.9),
+    code="np.log({0}) - np.log1p(-{0})",
+)
+unary(
+    "log_sigmoid",
+    lambda x: -np.logaddexp(0.0, np.negative(x)).astype(np.result_type(x, np.float32), copy=False),
+    lambda xp, g, y, x: g * xp.sigmoid(-x),
+    group="activation",
+    onnx=lambda xp, x: -xp.softplus(-x),
+    scalar="({0} if {0} < 0.0 else 0.0) - log1p(exp(-abs({0})))",
+    summary="The logarithm of sigmoid, without overflow.",
+    formula="-log(1 + exp(-x))",
+    gradient="dx = g * sigmoid(-x)",
+    code="-np.logaddexp(0.0, -{0})",
+)
+unary(
+    "softsign",
+    lambda x: x / (1.0 + np.abs(x)),
+    lambda xp, g, y, x: g / xp.square(1.0 + xp.abs(x)),
+    group="activation",
+    onnx="Softsign",
+    scalar="{0} / (1.0 + abs({0}))",
+    summary="A slow sigmoid between -1 and 1.",
+    formula="x / (1 + |x|)",
+    gradient="dx = g / (1 + |x|)**2",
+    avoid=(0.0,),
+    code="{0} / (1.0 + np.abs({0}))",
 )

@@ -155,13 +155,18 @@ REGISTRY.register(
     )
 )
 
-_COMPARISONS: list[tuple[str, Any, str, str, str, str]] = [
+
+def _unequal(xp: Any, a: Any, b: Any) -> Any:
+    return xp.logical_not(xp.equal(a, b))
+
+
+_COMPARISONS: list[tuple[str, Any, str, str, str, Any]] = [
     ("less", np.less, "<", "<", "lt", "Less"),
     ("less_equal", np.less_equal, "<=", "≤", "le", "LessOrEqual"),
     ("greater", np.greater, ">", ">", "gt", "Greater"),
     ("greater_equal", np.greater_equal, ">=", "≥", "ge", "GreaterOrEqual"),
     ("equal", np.equal, "==", "==", "eq", "Equal"),
-    ("not_equal", np.not_equal, "!=", "≠", "ne", ""),
+    ("not_equal", np.not_equal, "!=", "≠", "ne", _unequal),
 ]
 for _name, _ufunc, _sign, _shown, _alias, _onnx in _COMPARISONS:
     REGISTRY.register(
@@ -238,6 +243,7 @@ REGISTRY.register(
 REGISTRY.register(
     Operator(
         name="identity",
+        numpy=(Spelling("x out", names="positive"),),
         onnx="Identity",
         sign="=",
         analytic=True,

@@ -9,8 +9,17 @@ from typing import Any
 import numpy as np
 
 from service.engine.operators._define import unary
-from service.engine.registry import Attribute, Scales
-from service.engine.shapes import same
+from service.engine.registry import (
+    REGISTRY,
+    Attribute,
+    Domain,
+    Example,
+    Operator,
+    Scales,
+    TensorSpec,
+)
+from service.engine.shapes import floating, same
+from service.engine.spelling import Spelling
 
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
 _TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
@@ -63,6 +72,7 @@ unary(
     scalar="{0} * {0}",
     analytic=True,
     sign="x²",
+    onnx=lambda xp, x: x * x,
     summary="The input times itself.",
     formula="x**2",
     gradient="dx = g * 2 * x",
@@ -144,6 +154,7 @@ unary(
     lambda xp, g, y, x: g * (y * _LN2),
     scalar="exp2({0})",
     analytic=True,
+    onnx=lambda xp, x: xp.pow(2.0, x),
     summary="2 to the power of the input.",
     formula="2**x",
     gradient="dx = g * y * ln 2",
@@ -155,6 +166,7 @@ unary(
     lambda xp, g, y, x: g * xp.exp(x),
     scalar="expm1({0})",
     analytic=True,
+    onnx=lambda xp, x: xp.exp(x) - 1.0,
     summary="exp(x) - 1, exact near 0.",
     formula="exp(x) - 1",
     gradient="dx = g * exp(x)",
@@ -166,6 +178,7 @@ unary(
     lambda xp, g, y, x: g / (1.0 + x),
     scalar="log1p({0})",
     analytic=True,
+    onnx=lambda xp, x: xp.log(x + 1.0),
     summary="log(1 + x), exact near 0.",
     formula="log(1 + x)",
     gradient="dx = g / (1 + x)",
@@ -178,6 +191,7 @@ unary(
     lambda xp, g, y, x: g / (x * _LN2),
     scalar="log2({0})",
     analytic=True,
+    onnx=lambda xp, x: xp.log(x) / _LN2,
     summary="The logarithm to base 2.",
     formula="log2(x)",
     gradient="dx = g / (x * ln 2)",
@@ -190,16 +204,24 @@ unary(
     lambda xp, g, y, x: g / (x * _LN10),
     scalar="log10({0})",
     analytic=True,
+    onnx=lambda xp, x: xp.log(x) / _LN10,
     summary="The logarithm to base 10.",
     formula="log10(x)",
     gradient="dx = g / (x * ln 10)",
     interval=(0.3, 3.0),
     scales=Scales(reach=((0.0, 1e300),), near=(1.0,)),
 )
+
+
+def _trunc_onnx(xp: Any, x: Any) -> Any:
+    return xp.sign(x) * xp.floor(xp.abs(x))
+
+
 for _name, _function, _what in (
     ("floor", np.floor, "The greatest integer that is not above the input."),
     ("ceil", np.ceil, "The least integer that is not below the input."),
     ("round", np.round, "The nearest integer; halves go to the even one."),
+    ("trunc", np.trunc, "The input without its fraction."),
 ):
     unary(
         _name,
@@ -213,7 +235,7 @@ for _name, _function, _what in (
         gradient="dx = 0",
         kinks="The slope is 0 everywhere, at the jumps too.",
         branch=lambda y, x: y,
-        onnx=_name.title(),
+        onnx=_trunc_onnx if _name == "trunc" else _name.title(),
         avoid=(-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0),
     )
 unary(
@@ -353,6 +375,7 @@ unary(
     _one_minus_square,
     lambda xp, g, y, x: g * (-2.0 * x),
     scalar="(1.0 - {0}) * (1.0 + {0})",
+    onnx=lambda xp, x: (1.0 - x) * (1.0 + x),
     summary="1 - x**2 with all digits near -1 and 1: what slopes of asin, acos and atanh have.",
     formula="1 - x**2, computed as (1 - x) * (1 + x)",
     gradient="dx = -g * 2 * x",
@@ -392,6 +415,7 @@ unary(
     erfc,
     lambda xp, g, y, x: g * (-_TWO_OVER_ROOT_PI * xp.gaussian(x)),
     scalar="erfc({0})",
+    onnx=lambda xp, x: 1.0 - xp.erf(x),
     summary="1 - erf(x), with all digits where that is small.",
     formula="1 - erf(x)",
     gradient="dx = -g * 2 / sqrt(π) * exp(-x**2)",
@@ -416,9 +440,78 @@ unary(
     attributes={"scale": Attribute("float", 1.0, "how fast it falls")},
     scalar="exp(-{scale} * (h := round({0} * 64.0) / 64.0 if abs({0}) < 1e6 else 0.0) * h)"
     " * exp(-{scale} * (({0} - h) * ({0} + h)))",
+    onnx=lambda xp, x, scale: xp.exp(-scale * (x * x)),
     summary="The bell curve exp(-scale * x**2).",
     formula="exp(-scale * x**2)",
     gradient="dx = -g * 2 * scale * x * y",
     code="np.exp(-{scale} * {0} ** 2)",
     scales=Scales(reach=((-26.0, 26.0),)),
 )
+unary(
+    "cbrt",
+    np.cbrt,
+    lambda xp, g, y, x: g / (3.0 * (y * y)),
+    onnx=lambda xp, x: xp.sign(x) * xp.pow(xp.abs(x), 1.0 / 3.0),
+    scalar="cbrt({0})",
+    summary="The cube root, of negative numbers too.",
+    formula="x**(1/3)",
+    gradient="dx = g / (3 * y**2)",
+    kinks="The slope at 0 is inf.",
+    interval=(0.3, 3.0),
+)
+
+_SINC_NEAR = 0.25
+_SINC_SLOPE = [
+    (-1) ** k * math.pi ** (2 * k) * 2 * k / math.factorial(2 * k + 1) for k in range(1, 11)
+]
+
+
+def _sinc_rule(xp: Any, g: Any, y: Any, x: Any) -> Any:
+    near = xp.less(xp.abs(x), _SINC_NEAR)
+    small, large = xp.where(near, x, 0.0), xp.where(near, 1.0, x)
+    square, series = small * small, _SINC_SLOPE[-1]
+    for weight in _SINC_SLOPE[-2::-1]:
+        series = series * square + weight
+    u = math.pi * large
+    # From x itself, not from y: a slope's slope has to know that y depends on it.
+    far = (xp.cos(u) - xp.sin(u) / u) / large
+    return g * xp.where(near, small * series, far)
+
+
+def _sinc_onnx(xp: Any, x: Any) -> Any:
+    zero = xp.equal(x, 0.0)
+    u = math.pi * xp.where(zero, 1.0, x)
+    return xp.where(zero, 1.0, xp.sin(u) / u)
+
+
+unary(
+    "sinc",
+    np.sinc,
+    _sinc_rule,
+    onnx=_sinc_onnx,
+    scalar="1.0 if {0} == 0.0 else sin(u := 3.141592653589793 * {0}) / u",
+    summary="sin(πx) / (πx), and 1 at 0.",
+    formula="sin(πx) / (πx)",
+    gradient="dx = g * (cos(πx) - y) / x, by its series near 0",
+)
+for _name, _factor, _from, _to in (
+    ("deg2rad", math.pi / 180.0, "degrees", "radians"),
+    ("rad2deg", 180.0 / math.pi, "radians", "degrees"),
+):
+    REGISTRY.register(
+        Operator(
+            name=_name,
+            group="unary",
+            inputs=("x",),
+            numbers="numeric",
+            summary=f"An angle in {_from} as {_to}.",
+            infer=lambda x: TensorSpec(x.shape, floating(x.dtype)),
+            expand=lambda xp, x, factor=_factor: x * factor,
+            numpy=(Spelling("x out"),),
+            aliases=(_to,),
+            formula="x * π / 180" if _to == "radians" else "x * 180 / π",
+            gradient_formula="dx = g times the same factor",
+            pattern="scaler",
+            domain=Domain(examples=(Example(((),)), Example(((2, 3),)))),
+        )
+    )

@@ -23,7 +23,7 @@ Shape = tuple[tuple[str, Any], ...]
 
 _KEPT = 1024
 _FUNCTIONS = "exp log sqrt sin cos tanh expm1 log1p log2 log10 tan asin acos atan sinh cosh " + (
-    "asinh acosh atanh erf erfc exp2 hypot pow"
+    "asinh acosh atanh atan2 erf erfc exp2 cbrt hypot pow"
 )
 
 
@@ -33,8 +33,8 @@ def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
 
 
 FUNCTIONS: dict[str, Any] = {name: getattr(math, name) for name in _FUNCTIONS.split()}
-FUNCTIONS |= {"floor": _whole(math.floor), "ceil": _whole(math.ceil), "round": _whole(round)}
-FUNCTIONS |= {"abs": abs, "inf": math.inf, "nan": math.nan}
+FUNCTIONS |= {name: _whole(getattr(math, name)) for name in ("floor", "ceil", "trunc")}
+FUNCTIONS |= {"round": _whole(round), "abs": abs, "inf": math.inf, "nan": math.nan}
 """What the text may call."""
 
 
