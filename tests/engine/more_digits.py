@@ -215,6 +215,40 @@ _OWN: dict[str, Callable[..., Any]] = {
 }
 
 
+def _log_ndtr(x: Any) -> Any:
+    return MP.log1p(-MP.erfc(x / MP.sqrt(2)) / 2) if x > 0 else MP.log(MP.erfc(-x / MP.sqrt(2)) / 2)
+
+
+def _inverse_mills(x: Any, *, excess: bool) -> Any:
+    ratio = MP.exp(-x * x / 2) / (MP.sqrt(2 * MP.pi) * MP.erfc(-x / MP.sqrt(2)) / 2)
+    return ratio + x if excess else ratio
+
+
+_OWN |= {
+    "trunc": _each(lambda x: MP.sign(x) * MP.floor(abs(x))),
+    "cbrt": _each(lambda x: MP.sign(x) * MP.cbrt(abs(x))),
+    "sinc": _each(lambda x: MP.sincpi(x)),
+    "logit": _each(lambda x: MP.log(x) - MP.log1p(-x)),
+    "log_sigmoid": _each(lambda x: -MP.log1p(MP.exp(-x))),
+    "logaddexp": _each(lambda a, b: MP.log(MP.exp(a) + MP.exp(b))),
+    "xlogy": _each(lambda a, b: a * MP.log(b)),
+    "heaviside": _each(lambda a, b: b if a == 0 else MP.mpf(a > 0)),
+    "floor_divide": _each(lambda a, b: MP.floor(a / b)),
+    "prelu": _each(lambda x, slope: x if x > 0 else slope * x),
+    "isnan": _each(lambda x: False),
+    "isinf": _each(lambda x: False),
+    "isfinite": _each(lambda x: True),
+    "nan_to_num": _each(lambda x, **_: x),
+    "erfinv": _each(MP.erfinv),
+    "ndtr": _each(lambda x: MP.erfc(-x / MP.sqrt(2)) / 2),
+    "log_ndtr": _each(_log_ndtr),
+    "inverse_mills": _each(_inverse_mills),
+    "lgamma": _each(lambda x: MP.log(abs(MP.gamma(x)))),
+    "digamma": _each(MP.digamma),
+    "polygamma": _each(lambda x, *, order: MP.polygamma(order, x)),
+}
+
+
 class Digits:
     """The namespace of the catalogue on arrays of mpmath's numbers."""
 

@@ -23,7 +23,8 @@ def variants(op: Operator) -> list[dict[str, object]]:
     default = {name: a.default for name, a in op.attributes.items()}
     found = [default]
     for name, attribute in op.attributes.items():
-        found += [default | {name: value} for value in attribute.choices or (0.75, -0.25)]
+        others = {"bool": (True,), "int": (2,)}.get(attribute.kind, (0.75, -0.25))
+        found += [default | {name: value} for value in attribute.choices or others]
     if {"min", "max"} <= default.keys():
         found += [{"min": -0.5, "max": 0.7}, {"min": 1.0, "max": -1.0}]
     return found

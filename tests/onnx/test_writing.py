@@ -28,6 +28,7 @@ from service.wire.graphs import read_graph
 
 NOT_IN_ONNX = {
     "cumulative_prod", "inv", "solve", "cofactor", "slogdet", "cholesky", "eigh", "svd", "qr",
+    "erfinv", "log_ndtr", "inverse_mills", "polygamma", "digamma", "lgamma",
 }  # fmt: skip
 OPERATORS = [
     op for op in REGISTRY if not op.internal and op.group != "leaf" and op.name not in NOT_IN_ONNX

@@ -15,6 +15,7 @@ from service.engine.operators import (
     reductions,
     selection,
     shape,
+    special,
     unary,
 )
 from service.engine.registry import REGISTRY
@@ -35,5 +36,6 @@ __all__ = [
     "reductions",
     "selection",
     "shape",
+    "special",
     "unary",
 ]

@@ -41,7 +41,7 @@ def unary(
             scalar=scalar,
             formula=formula,
             gradient_formula=gradient,
-            code=code or f"np.{name}({{0}})",
+            code=code or ("" if "plain" in more else f"np.{name}({{0}})"),
             domain=Domain(ranges=(interval,), avoid=avoid),
             numbers=more.pop("numbers", "numeric"),
             **more,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.operators._define import binary
-from service.engine.registry import Domain
+from service.engine.registry import Domain, Scales
 from service.engine.shapes import elementwise, elementwise_float
 
 
@@ -35,6 +35,7 @@ binary(
     aliases=("arctan2",),
     onnx=_atan2_onnx,
     scalar="atan2({0}, {1})",
+    scales=Scales(reach=((-1e100, 1e100),)),
     summary="The angle of the point with height a and breadth b.",
     formula="atan2(a, b)",
     gradient="da = g * b / (a**2 + b**2), db = -g * a / (a**2 + b**2)",
@@ -61,6 +62,7 @@ binary(
     onnx=lambda xp, a, b: xp.maximum(a, b) + xp.softplus(-xp.abs(a - b)),
     scalar="({0} if {0} > {1} else {1})"
     " + (0.6931471805599453 if {0} == {1} else log1p(exp(-abs({0} - {1}))))",
+    scales=Scales(reach=((-700.0, 700.0),)),
     summary="The logarithm of a sum of two exponentials, without overflow.",
     formula="log(exp(a) + exp(b))",
     gradient="da = g * sigmoid(a - b), db = g * sigmoid(b - a)",
@@ -94,6 +96,7 @@ binary(
     infer=elementwise_float,
     onnx=lambda xp, a, b: xp.where(xp.equal(a, 0.0), 0.0, a * xp.log(b)),
     scalar="0.0 if {0} == 0.0 and {1} == {1} else {0} * log({1})",
+    scales=Scales(reach=((-1e30, 1e30), (1e-30, 1e30)), near=(1.0,)),
     summary="a * log(b), and 0 where a is 0.",
     formula="a * log(b)",
     gradient="da = g * log(b), db = g * a / b",
@@ -109,7 +112,7 @@ binary(
     infer=elementwise,
     branch=lambda y, a, b: y,
     onnx=lambda xp, a, b: xp.floor(xp.divide(a, b)),
-    scalar="{0} // {1}",
+    scalar="floor_divide({0}, {1})",
     summary="The quotient rounded down.",
     formula="floor(a / b)",
     gradient="da = 0, db = 0",
@@ -186,6 +189,7 @@ binary(
     branch=lambda y, x, slope: np.sign(x),
     onnx=lambda xp, x, slope: xp.where(xp.greater(x, 0.0), x, slope * x),
     scalar="{0} if {0} > 0.0 else {1} * {0}",
+    scales=Scales(reach=((-1e100, 1e100),)),
     summary="relu with a slope of its own, which is learnt, on the negative side.",
     formula="a where a > 0, else b * a",
     gradient="da = g where a > 0, else g * b; db = g * a where a <= 0, else 0",

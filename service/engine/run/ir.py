@@ -8,18 +8,21 @@ for nothing traps. The functions are those of the C library that Python's `math`
 from __future__ import annotations
 
 import ast
+import re
 import struct
 from collections.abc import Iterable, Mapping
 
-_INTRINSICS = {"sqrt": "sqrt", "abs": "fabs", "floor": "floor", "ceil": "ceil", "round": "rint"}
+_INTRINSICS = {name: name for name in ("sqrt", "floor", "ceil", "trunc")}
+_INTRINSICS |= {"abs": "fabs", "round": "rint"}
 _C_FUNCTIONS = {
     **dict.fromkeys(("exp", "log", "sin", "cos", "tan", "tanh", "expm1", "log1p", "log2"), 1),
     **dict.fromkeys(("log10", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh"), 1),
-    **dict.fromkeys(("atanh", "erf", "erfc", "exp2"), 1),
-    **dict.fromkeys(("hypot", "pow"), 2),
+    **dict.fromkeys(("atanh", "erf", "erfc", "exp2", "cbrt"), 1),
+    **dict.fromkeys(("hypot", "pow", "atan2"), 2),
 }
 C_FUNCTIONS: Mapping[str, int] = _C_FUNCTIONS
 """Functions of the C library that the code calls, with the number of their arguments."""
+_CALLS = re.compile(r"(\w+)\(")
 _ARITHMETIC = {ast.Add: "fadd", ast.Sub: "fsub", ast.Mult: "fmul", ast.Div: "fdiv"}
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Lt: "olt",
@@ -37,6 +40,12 @@ DECLARATIONS = [
         for name, count in _C_FUNCTIONS.items()
     ),
 ]
+
+
+def translatable(statements: Iterable[str]) -> bool:
+    """Whether all that these call is known here."""
+    called = {name for line in statements for name in _CALLS.findall(line)}
+    return called <= _INTRINSICS.keys() | _C_FUNCTIONS.keys()
 
 
 def literal(number: float) -> str:

@@ -12,14 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any
 
+from service.engine.namespaces import exact
 from service.engine.operators import REGISTRY
 from service.engine.registry import Operator
 
 Shape = tuple[tuple[str, Any], ...]
-"""An operator's attributes without their numbers: None, a choice, or `float` for a number."""
+"""An operator's attributes without their numbers: None, a choice, a truth value, an integer,
+or `float` for a number."""
 
 _KEPT = 1024
 _FUNCTIONS = "exp log sqrt sin cos tanh expm1 log1p log2 log10 tan asin acos atan sinh cosh " + (
@@ -35,7 +37,13 @@ def _whole(function: Callable[[float], int]) -> Callable[[float], float]:
 FUNCTIONS: dict[str, Any] = {name: getattr(math, name) for name in _FUNCTIONS.split()}
 FUNCTIONS |= {name: _whole(getattr(math, name)) for name in ("floor", "ceil", "trunc")}
 FUNCTIONS |= {"round": _whole(round), "abs": abs, "inf": math.inf, "nan": math.nan}
-"""What the text may call."""
+FUNCTIONS |= {
+    op.name: partial(exact, op)
+    for op in REGISTRY
+    if isinstance(op.scalar, str) and op.scalar.startswith(f"{op.name}(")
+    if op.name not in FUNCTIONS
+}
+"""What the text may call; what `math` lacks goes through NumPy."""
 
 
 class Number:
@@ -129,7 +137,7 @@ def _attribute(value: Any) -> Any:
     """An attribute as the templates take it: a number's name or text, or a choice as it is."""
     if isinstance(value, Number):
         return value.name
-    return value if value is None or isinstance(value, str) else repr(float(value))
+    return value if value is None or isinstance(value, str | bool) else repr(float(value))
 
 
 def expression(op: Operator, names: Sequence[str], attrs: Mapping[str, Any]) -> str:
@@ -143,9 +151,9 @@ def split(op: Operator, attrs: Mapping[str, Any]) -> tuple[Shape, tuple[float, .
     """Attributes as their shape and the numbers in it."""
     shape: list[tuple[str, Any]] = []
     numbers = []
-    for name in op.attributes:
+    for name, attribute in op.attributes.items():
         value = attrs[name]
-        if value is None or isinstance(value, str):
+        if value is None or isinstance(value, str) or attribute.kind in ("bool", "int"):
             shape.append((name, value))
         else:
             shape.append((name, float))

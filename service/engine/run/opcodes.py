@@ -1,8 +1,8 @@
 """The operations of the compiled way: one for each operator, kind of attributes and inputs wanted.
 
-They follow from the registrations: an elementwise operator of up to three inputs has an
-operation for every choice among its attributes, and its rules have one for every set of
-inputs that may want a gradient.
+They follow from the registrations: an elementwise operator of up to three inputs that needs no
+function but those of the C library has an operation for every choice among its attributes, and
+its rules have one for every set of inputs that may want a gradient.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from service.engine.operators import REGISTRY
 from service.engine.registry import Attribute, Operator
+from service.engine.run.ir import translatable
 from service.engine.run.number_code import Shape, Text, backward_text, forward_text
 
 Key = tuple[int, Shape]
@@ -40,6 +41,8 @@ def opcodes() -> Opcodes:
     for code, op in enumerate(REGISTRY):
         count = op.arity[0]
         if not op.elementwise or not op.scalar or op.composite or not 0 < count <= 3:
+            continue
+        if not translatable(forward_text(code, count, next(_shapes(op))).lines):
             continue
         for shape in _shapes(op):
             key = (code, shape)
