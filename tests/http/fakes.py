@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 from starlette.exceptions import HTTPException
 
 from service.app import answer_problem
@@ -20,6 +23,8 @@ from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
 from service.settings import Settings
 from service.wire.context import Context, WouldBlock
+
+Scenario = Callable[[httpx.AsyncClient], Awaitable[None]]
 
 
 @dataclass
@@ -76,3 +81,15 @@ def app_with(operation: Operation, *, access: Any = "compute", **settings: Any) 
         app.add_exception_handler(kind, answer_problem)
     app.open_shortcut()
     return app
+
+
+def play(app: Application, scenario: Scenario) -> None:
+    """Have a client play a scenario with the application."""
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            await asyncio.wait_for(scenario(client), 20)
+        app.close()
+
+    asyncio.run(run())

@@ -19,6 +19,7 @@ from starlette.websockets import WebSocket
 from service.app import create_app
 from service.settings import ApiKey, Settings
 from tests.http.every_path import Way, ask, reach
+from tests.http.fakes import FakeWork, app_of, play
 from tests.serving import free_port
 
 GRAPH = {"graph": {"expression": "x * x"}, "inputs": {"x": 3}}
@@ -213,3 +214,26 @@ def test_operations_with_dependencies_of_others_run_them() -> None:
     assert calls == ["note"]
     assert "/v1/gradient" in app.pipeline.shortcut
     assert "/noted/v1/gradient" not in app.pipeline.shortcut
+
+
+def test_cors_is_off_unless_set() -> None:
+    headers = {"origin": "https://a.example", "access-control-request-method": "POST"}
+
+    async def off(client: httpx.AsyncClient) -> None:
+        answer = await client.options("/v1/fake", headers=headers)
+        assert answer.status_code == 204
+        assert answer.headers["allow"] == "OPTIONS, POST"
+        assert "access-control-allow-origin" not in answer.headers
+
+    async def on(client: httpx.AsyncClient) -> None:
+        answer = await client.options("/v1/fake", headers=headers)
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        assert "POST" in answer.headers["access-control-allow-methods"]
+        assert "x-api-key" in answer.headers["access-control-allow-headers"]
+        answer = await client.post("/v1/fake", json={}, headers={"origin": "https://a.example"})
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        other = await client.post("/v1/fake", json={}, headers={"origin": "https://b.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+    play(app_of(FakeWork()), off)
+    play(app_of(FakeWork(), cors_origins=("https://a.example",)), on)
