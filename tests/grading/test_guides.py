@@ -64,6 +64,13 @@ def autograde(
     folder: Path, url: str, program: str | None, task: str = "staged"
 ) -> dict[str, object]:
     """What Gradescope reads after a submission."""
+    return autograde_with_log(folder, url, program, task)[0]
+
+
+def autograde_with_log(
+    folder: Path, url: str, program: str | None, task: str = "staged", key: str = ""
+) -> tuple[dict[str, object], str]:
+    """What Gradescope reads after a submission, and what it keeps for course staff."""
     root = folder / "autograder"
     shutil.copytree(EXAMPLES / "gradescope", root / "source")
     (root / "submission").mkdir()
@@ -71,7 +78,13 @@ def autograde(
         (root / "submission" / "backprop.py").write_text(program)
     done = subprocess.run(
         [root / "source" / "run_autograder"],
-        env=environment(AUTOGRADER_ROOT=str(root), GRADIENT_URL=url, GRADIENT_TASK=task),
+        env=environment(
+            AUTOGRADER_ROOT=str(root),
+            GRADIENT_URL=url,
+            GRADIENT_TASK=task,
+            GRADIENT_KEY=key,
+            GRADIENT_SECONDS="3" if "while True" in (program or "") else "40",
+        ),
         capture_output=True,
         text=True,
         timeout=90,
@@ -79,7 +92,7 @@ def autograde(
     assert done.returncode == 0, done.stderr
     document: dict[str, object] = json.loads((root / "results" / "results.json").read_text())
     Draft202012Validator(FORMATS["gradescope"].schema()).validate(document)
-    return document
+    return document, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -104,6 +117,77 @@ def test_the_gradescope_autograder(
         assert "-1/x**2" in json.dumps(document)
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (None, "is missing"),
+        ("def backward(x, y)\n    return {}", "no Python: line 1"),
+        ("import no_such_module", "ModuleNotFoundError"),
+        ("def forward(x, y): return {}", "no function backward(x, y)"),
+        ("def backward(a, b): return {}", "look at its parameters"),
+        ("def backward(x): return {}", "look at its parameters"),
+        ("def backward(x, y): return 3", "a dictionary"),
+        ("def backward(x, y):\n    return 1 / 0", "ZeroDivisionError: division by zero (line 2)"),
+        ("def backward(x, y): import sys; sys.exit(3)", "SystemExit"),
+        ("import os\ndef backward(x, y): os._exit(0)", "before it gave an answer"),
+        ("import os\ndef backward(x, y): os.abort()", "crashed"),
+        ("def backward(x, y):\n    while True: pass", "within 3 seconds"),
+    ],
+)
+def test_gradescope_tells_what_is_wrong_with_a_program(
+    tmp_path: Path, program: str | None, said: str
+) -> None:
+    document = autograde(tmp_path, "http://127.0.0.1:9", program)
+    assert document["score"] == 0
+    assert said in str(document["output"])
+
+
+THIEF = """
+import glob, json, os, subprocess, sys, time
+
+def attempt(work):
+    try:
+        return work()
+    except OSError as error:
+        return type(error).__name__
+
+def backward(x, y):
+    root = ROOT
+    found = {"settings": attempt(lambda: open(root + "/source/settings.sh").read())}
+    found["others"] = [attempt(lambda: open(name).read()) for name in
+                       glob.glob("/proc/[0-9]*/environ") + glob.glob("/proc/[0-9]*/cmdline")]
+    found["own"] = dict(os.environ)
+    forged = json.dumps({"score": 100})
+    found["results"] = attempt(lambda: open(root + "/results/results.json", "w").write(forged))
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for _ in range(100):
+                attempt(lambda: open(root + "/results/results.json", "w").write(forged))
+                time.sleep(0.1)
+        os._exit(0)
+    subprocess.Popen(["sleep", "61234"], start_new_session=True)
+    print(json.dumps(found), file=sys.stderr)
+    return {"x": 1.0}
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user run a program")
+def test_a_gradescope_program_gets_at_nothing_and_leaves_nothing(
+    server: Server, tmp_path: Path
+) -> None:
+    program = THIEF.replace("ROOT", repr(str(tmp_path / "autograder")))
+    document, log = autograde_with_log(tmp_path, server.url, program, key="a-secret-key")
+    assert document["score"] == 0
+    assert "tests" in document
+    assert "a-secret-key" not in log
+    told = json.loads(log.strip().splitlines()[-1])
+    assert told["settings"] == told["results"] == "PermissionError"
+    assert not any(name.startswith("GRADIENT") for name in told["own"])
+    left = [path.read_text() for path in Path("/proc").glob("[0-9]*/status") if path.exists()]
+    assert not any("\nUid:\t61234\t" in status for status in left)
+
+
 def test_the_gradescope_autograder_without_a_service_or_its_task(
     server: Server, tmp_path: Path
 ) -> None:
@@ -122,6 +206,7 @@ def test_the_gradescope_autograder_without_a_service_or_its_task(
     ("submission", "score"),
     [
         (json.dumps({"gradients": staged()}), 1.0),
+        (json.dumps({"gradients": {n: f"{g:.3g}" for n, g in staged().items()}}), 1.0),
         (json.dumps({"gradients": staged("minus lost")}), 6.5 / 11),
         ("not json", None),
         (None, None),
@@ -132,7 +217,6 @@ def test_the_prairielearn_grader(
 ) -> None:
     root = tmp_path / "grade"
     shutil.copytree(EXAMPLES / "prairielearn" / "tests", root / "tests")
-    shutil.copy(TASK, root / "tests" / "task.json")
     (root / "student").mkdir()
     if submission is not None:
         (root / "student" / "submission.json").write_text(submission)
@@ -160,6 +244,29 @@ def test_the_prairielearn_question_names_the_script_and_no_network() -> None:
     assert os.access(EXAMPLES / "prairielearn" / "tests" / "grade.sh", os.X_OK)
 
 
+@pytest.mark.parametrize(
+    ("submission", "score"), [(json.dumps({"gradients": staged()}), 11), ("{", 0), (None, 0)]
+)
+def test_the_autolab_driver(tmp_path: Path, submission: str | None, score: float) -> None:
+    folder = tmp_path / "autograde"
+    shutil.copytree(EXAMPLES / "autolab" / "autograde", folder)
+    shutil.copy(TASK, folder / "task.json")
+    if submission is not None:
+        (folder / "submission.json").write_text(submission)
+    done = subprocess.run(
+        [folder / "driver.sh"], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == {"scores": {"gradients": score}}
+
+
+def test_the_prairielearn_image_is_made_of_the_repositorys_own() -> None:
+    text = (EXAMPLES / "prairielearn" / "Dockerfile").read_text()
+    bases = [line.split()[1] for line in text.splitlines() if line.startswith("FROM ")]
+    assert bases == ["gradient-service"]
+    assert "docker build -t gradient-service ." in (ROOT / "Dockerfile").read_text()
+    assert "pip install" not in text
+
+
 def test_the_shell_script(server: Server, tmp_path: Path) -> None:
     script = EXAMPLES / "shell" / "grade.sh"
     right, wrong, broken = (tmp_path / f"{name}.json" for name in ("right", "wrong", "broken"))
@@ -183,6 +290,12 @@ def test_the_shell_script(server: Server, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "power rule" in done.stdout
     assert f"{broken}: 0.0" in done.stdout
+    assert all(line[:1] in ("/", " ") for line in done.stdout.splitlines())
+    done = run("staged", tmp_path / "nowhere.json", right)
+    assert done.returncode == 2
+    assert "no such file" in done.stderr
+    assert f"{right}: 1.0" in done.stdout
+    assert "task_not_found" in run("an id & more", right).stdout
     assert run("nowhere", right).returncode == 2
     assert run("staged").returncode == 2
     assert run("staged", right, url="http://127.0.0.1:9").returncode == 2

@@ -12,19 +12,25 @@ if [ "$#" -lt 2 ]; then
     exit 2
 fi
 url="${GRADIENT_URL:-http://127.0.0.1:8000}"
-task="$1"
+# Byte by byte, so that an id may hold blanks and signs.
+task="$(printf %s "$1" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g')"
 shift
 code=0
 answer="$(mktemp)"
 trap 'rm -f "$answer"' EXIT
 
 for file in "$@"; do
+    if [ ! -r "$file" ] || [ ! -f "$file" ]; then
+        echo "$file: there is no such file, or it can't be read" >&2
+        code=2
+        continue
+    fi
     # The body is the submission alone: nothing in it can change the request around it.
     status="$(
         curl --silent --show-error --max-time 60 --output "$answer" --write-out '%{http_code}' \
             --header "Content-Type: application/json" \
             ${GRADIENT_KEY:+--header "Authorization: Bearer $GRADIENT_KEY"} \
-            --data-binary "@$file" "$url/v1/grade?task=$task&format=coursera"
+            --data-binary @- "$url/v1/grade?task=$task&format=coursera" < "$file"
     )" || status=000
     if [ "$status" = 000 ]; then
         echo "$file: the service at $url can't be reached" >&2
@@ -32,7 +38,8 @@ for file in "$@"; do
     fi
     share="$(sed -n 's/.*"fractionalScore": *\([0-9.eE-]*\).*/\1/p' "$answer")"
     echo "$file: $share"
-    sed -n 's/.*"feedback": *"\(.*\)","feedbackType".*/\1/p' "$answer" |
+    # A line of its own for each file, though the answer ends without one.
+    { cat "$answer"; echo; } | sed -n 's/.*"feedback": *"\(.*\)","feedbackType".*/\1/p' |
         sed -e 's/\\n/\n/g' -e 's/\\"/"/g' | sed 's/^/    /'
     if [ "$status" != 200 ]; then
         code=2
