@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import orjson
-
 from service.codes import CODES, Code, Refusal
 from service.engine.errors import (
     Cancelled,
@@ -32,6 +30,7 @@ from service.engine.errors import (
     LimitExceeded,
     OperatorError,
 )
+from service.wire.answers import encode
 from service.wire.errors import MalformedJson, SchemaError, TooDeep
 
 MEDIA_TYPE = "application/problem+json"
@@ -94,16 +93,6 @@ class Problem:
     def body(self, *, base: str = "", request_id: str | None = None) -> bytes:
         """The document as UTF-8 JSON."""
         return encode(self.document(base=base, request_id=request_id))
-
-
-def encode(document: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8; a lone surrogate (a client may name a place so) becomes `?`."""
-    try:
-        return orjson.dumps(document)
-    except TypeError:
-        import json
-
-        return json.dumps(document).encode("utf-8", "replace")
 
 
 def problem(error: BaseException) -> Problem:

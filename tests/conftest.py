@@ -14,6 +14,19 @@ APART = {"oracle": ("oracles", "torch"), "cluster": ("cluster", "ray")}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="count a skipped test as failed")
+    parser.addoption(
+        "--models-alone",
+        action="store_true",
+        help="read every body by the models, with the quick reader out of use",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Put the quick reader out of use where that is asked for."""
+    if config.getoption("--models-alone"):
+        from service.wire import decode
+
+        decode.QUICK = False
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

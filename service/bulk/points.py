@@ -15,9 +15,7 @@ from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import GraphError
 from service.engine.graph import Graph
 from service.engine.run.batch import Reduction, batch, batch_gradient
-from service.wire.context import Context
-from service.wire.explain import explain_graph
-from service.wire.graphs import Unreadable, read_graph
+from service.wire.decode import read_graph
 
 MOST_POINTS = 65_536
 _BLOCK_ELEMENTS = 1 << 22
@@ -52,10 +50,7 @@ class PointsResult:
 @lru_cache(maxsize=4)
 def resolved(text: bytes, limits: Limits) -> Graph:
     """The graph of a JSON text; raises GraphError with all of its faults."""
-    try:
-        return read_graph(text, limits)
-    except Unreadable:
-        explain_graph(text, limits, Context().max_depth)
+    return read_graph(text, limits)
 
 
 def compute_block(job: PointsJob, block: Mapping[str, Any]) -> PointsResult:

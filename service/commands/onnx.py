@@ -85,16 +85,11 @@ def _export(
 
     from service.onnx import OnnxError, to_onnx
     from service.settings import get_settings
-    from service.wire.context import Context
-    from service.wire.explain import explain_graph
-    from service.wire.graphs import Unreadable, read_graph
+    from service.wire.decode import read_graph
 
     limits = get_settings().limits
     text = orjson.dumps(request_from(file, expression, None)["graph"])
-    try:
-        graph = read_graph(text, limits)
-    except Unreadable:
-        explain_graph(text, limits, Context().max_depth)
+    graph = read_graph(text, limits)
     try:
         model = to_onnx(graph, _shapes(shape), dtype=dtype.value, limits=limits)
     except OnnxError as error:

@@ -19,7 +19,9 @@ def command(
     from service.app import create_app
     from service.settings import Settings
 
-    text = json.dumps(create_app(Settings.defaults()).openapi(), indent=2, ensure_ascii=False)
+    # FastAPI names the server when it sends the document: where it is mounted.
+    document = {**create_app(Settings.defaults()).openapi(), "servers": [{"url": "/"}]}
+    text = json.dumps(document, indent=2, ensure_ascii=False)
     if output is None:
         typer.echo(text)
     else:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.control import DEFAULT_LIMITS, Limits
-from service.engine.errors import Fault, GraphError, OperatorError
+from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph_spec import Columns, GraphSpec, Leaf
 from service.engine.lru_cache import Recent
 from service.engine.operators import REGISTRY
@@ -397,10 +397,11 @@ class _Resolver:
             return
         attrs = spec.attrs.get(position)
         if attrs or REGISTRY.codes[found.name] in _NEEDY:
-            try:
-                self.columns.attrs[position] = found.attrs(attrs or {})
-            except OperatorError as error:
-                self._fault("attribute", error.fault.detail, position, "", error.fault.hint)
+            given_attrs = attrs or {}
+            self.columns.attrs[position], faults = found.checked(given_attrs)
+            for attr, error in faults.items():
+                place = f"/{escaped(attr)}" if attr in given_attrs else ""
+                self._fault("attribute", error.fault.detail, position, place, error.fault.hint)
 
     def _resolve_inputs(self, position: int) -> tuple[int, ...]:
         """The positions of a node's inputs; faults are noted, their places left out."""

@@ -370,21 +370,33 @@ class Operator:
 
     def attrs(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`given` checked and filled up with the defaults; OperatorError on a fault."""
+        full, faults = self.checked(given)
+        if faults:
+            raise next(iter(faults.values()))
+        return full
+
+    def checked(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, OperatorError]]:
+        """The attributes, those not given by default, and what is wrong with which."""
+        faults: dict[str, OperatorError] = {}
         for name in given:
             if name not in self.attributes:
                 known = list(self.attributes)
-                near = difflib.get_close_matches(name, known, 1, 0.5)
+                near = difflib.get_close_matches(name[:64], known, 1, 0.5)
                 hint = f"did you mean '{near[0]}'?" if near else _takes(known)
-                raise OperatorError(f"unknown attribute '{name[:64]}'", code="attribute", hint=hint)
+                detail = f"unknown attribute '{name[:64]}'"
+                faults[name] = OperatorError(detail, code="attribute", hint=hint)
         full = {}
         for name, attribute in self.attributes.items():
             if name in given:
-                full[name] = attribute.checked(name, given[name])
+                try:
+                    full[name] = attribute.checked(name, given[name])
+                except OperatorError as error:
+                    faults[name] = error
             elif attribute.required:
-                raise OperatorError(f"attribute '{name}' is missing", code="attribute")
+                faults[name] = OperatorError(f"attribute '{name}' is missing", code="attribute")
             else:
                 full[name] = attribute.default
-        return full
+        return full, faults
 
 
 def _takes(known: Sequence[str]) -> str:

@@ -44,7 +44,7 @@ def draw(name: str, wanted: Mapping[str, Any], task_seed: int, most: int = 10_00
     shape = wanted.get("shape", [])
     if not isinstance(shape, list | tuple) or not all(map(_is_size, shape)) or len(shape) > 32:
         raise BadDraw("shape must be a list of sizes")
-    if math.prod(shape) > most:
+    if math.prod(filter(None, shape)) > most:
         raise BadDraw(f"a drawn input has at most {most} elements")
     rng = _generator(name, wanted, task_seed)
     size = tuple(shape)
@@ -89,6 +89,10 @@ def _is_size(value: object) -> bool:
 
 def _number(wanted: Mapping[str, Any], name: str, default: float) -> float:
     value = wanted.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = float(value) if type(value) in (int, float) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         raise BadDraw(f"{name} must be a finite number")
-    return float(value)
+    return number

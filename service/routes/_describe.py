@@ -12,8 +12,8 @@ from pydantic.json_schema import models_json_schema
 
 from service.errors import responses
 from service.http.operation import Operation
-from service.wire.models import REFERENCE, request_model
 
+REFERENCE = "#/components/schemas/"
 EXAMPLES = Path(__file__).resolve().parents[2] / "openapi" / "examples"
 """Requests with their answers, of a checkout; an installed package has none."""
 _SHOWN_LINES = 50
@@ -35,7 +35,7 @@ def describe(document: dict[str, Any], operations: Iterable[Operation]) -> None:
     for operation in operations:
         if operation.request is not None:
             described = document["paths"][operation.path]["post"]
-            described["requestBody"] = request_body(request_model(operation.request))
+            described["requestBody"] = request_body(operation.request)
             _add_examples(described, operation.examples)
     wanted: list[Any] = [(model, "validation") for model in _MODELS.values()]
     _, definitions = models_json_schema(wanted, ref_template=REFERENCE + "{model}")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from service.codes import Refusal
@@ -23,6 +22,7 @@ from service.http import logs
 from service.wire.answers import encode
 from service.wire.context import Context
 from service.wire.grading import lower, parse_grading, read_task, task_part
+from service.wire.json_text import encoded
 
 TRUTHS: Recent[bytes, Truth] = Recent(64, 20_000_000)
 """The same task is graded hundreds of times: truths by their task's text, sized in elements."""
@@ -39,7 +39,7 @@ def task_text(document: Mapping[str, Any], context: Context) -> tuple[bytes, obj
     part = task_part(document)
     task = document.get("task")
     if task is None:
-        return msgspec.json.encode(part), None
+        return encoded(part), None
     if not isinstance(task, str):
         raise _invalid("a task is the id of one that the service holds", "#/task")
     for member in part:

@@ -32,7 +32,6 @@ def openapi_document(api: FastAPI, computing: Iterable[Operation] = ()) -> dict[
         routes=api.routes,
         tags=api.openapi_tags,
         license_info=api.license_info,
-        servers=api.servers or [{"url": "/"}],
         separate_input_output_schemas=False,
     )
     describe(made, computing)

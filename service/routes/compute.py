@@ -26,6 +26,7 @@ from service.wire import responses
 from service.wire.analysis import analysis
 from service.wire.answers import encode
 from service.wire.context import Context
+from service.wire.decode import read_request
 from service.wire.graph_json import graph_document
 from service.wire.requests import (
     AnalyzeRequest,
@@ -39,7 +40,6 @@ from service.wire.requests import (
     JvpRequest,
     Request,
     VjpRequest,
-    read_request,
 )
 
 _ELEMENT_NANOSECONDS = 30

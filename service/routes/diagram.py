@@ -16,8 +16,8 @@ from service.http.operation import Operation
 from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
 from service.wire.context import Context
+from service.wire.decode import read_request
 from service.wire.explaining import DiagramRequest, NodeLinkResponse
-from service.wire.requests import read_request
 
 MEDIA = {
     "svg": "image/svg+xml",

@@ -12,8 +12,8 @@ from service.http.prepared import Cost, PreparedRequest
 from service.http.routing import Router
 from service.wire.answers import encode
 from service.wire.context import Context
+from service.wire.decode import read_request
 from service.wire.explaining import ExplainRequest, ExplainResponse
-from service.wire.requests import read_request
 
 MAX_NODES = 5_000
 """A longer explanation is read by nobody."""

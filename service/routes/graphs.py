@@ -25,8 +25,8 @@ from service.store import Store
 from service.store.canonical import NotCanonical
 from service.store.model import NAME_PATTERN, is_name
 from service.wire.context import Context
+from service.wire.decode import read_request
 from service.wire.errors import GraphNotFound
-from service.wire.models import request_model
 from service.wire.registering import (
     GraphEntry,
     GraphPage,
@@ -34,7 +34,6 @@ from service.wire.registering import (
     RegisterRequest,
     canonical_text,
 )
-from service.wire.requests import read_request
 
 router = Router(access="compute", prefix="/v1/graphs", tags=["graphs"])
 
@@ -54,7 +53,7 @@ async def lifespan(api: FastAPI) -> AsyncIterator[None]:
     responses=responses(404, 503, 507),
     openapi_extra={
         "requestBody": request_body(
-            request_model(RegisterRequest),
+            RegisterRequest,
             example={"graph": {"expression": "(x + y) * z"}, "name": "circuit"},
         )
     },

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import orjson
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -20,10 +19,9 @@ from service.store import Store, canonical_json, content_id
 from service.store.canonical import NotCanonical
 from service.store.model import is_id, is_name
 from service.wire.context import Context
-from service.wire.explain import explain_graph
+from service.wire.decode import find_graph
 from service.wire.grading import HeldTask
-from service.wire.graphs import Unreadable, find_graph
-from service.wire.json_text import strict_json
+from service.wire.json_text import encoded, strict_json
 from service.wire.registering import TaskEntry, TaskPage
 
 router = Router(access="tasks", prefix="/v1/tasks", tags=["grading"])
@@ -95,11 +93,7 @@ def keep_task(body: bytes, task_id: str | None, context: Context, store: Store) 
         raise fault("invalid_request", "the id is another one than the path's", pointer="#/id")
     if "graph" not in task:
         raise fault("invalid_request", "a task has a graph", pointer="#/graph")
-    graph = msgspec.json.encode(task["graph"])
-    try:
-        find_graph(graph, context)
-    except Unreadable:
-        explain_graph(graph, context.limits, context.max_depth)
+    find_graph(encoded(task["graph"]), context)
     try:
         text = canonical_json(task)
     except NotCanonical as error:

@@ -27,8 +27,9 @@ from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
 from service.wire.answers import encode
 from service.wire.context import Context, WouldBlock
+from service.wire.decode import find_graph
 from service.wire.errors import GraphNotFound, MalformedJson
-from service.wire.graphs import find_graph
+from service.wire.json_text import encoded
 from service.wire.tesseract import (
     Encoding,
     array_out,
@@ -64,7 +65,7 @@ def _names(document: Document, name: str) -> list[str]:
 def _inputs(document: Document, graph: Graph, context: Context) -> tuple[dict[str, Any], Program]:
     """The inputs' values, and the program for them."""
     given = _member(document, "inputs", dict, "the arrays by name")
-    values = read_arrays(given, "#/inputs", context.limits)
+    values = read_arrays(given, "#/inputs", context.limits, graph.inputs)
     return values, program_for(graph, values, floating_dtype(values.values()), context.limits)
 
 
@@ -228,7 +229,7 @@ def registered(reference: str, context: Context) -> Graph:
     """The graph with this id or name; raises GraphNotFound. Blocks."""
     if context.find_graph is None:
         raise GraphNotFound
-    return find_graph(msgspec.json.encode(reference), context)
+    return find_graph(encoded(reference), context)
 
 
 _GRAPH: Document = {

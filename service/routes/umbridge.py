@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import numpy as np
 import orjson
 from fastapi import Request
@@ -189,7 +188,7 @@ def _operation(
     summary: str,
     prepare: Callable[[Call, Model], Run],
     sweeps: int,
-    request: type[msgspec.Struct],
+    request: type[BaseModel],
     response: type[BaseModel],
 ) -> Operation:
     """One endpoint of the protocol; `sweeps` is what it costs in forward runs."""

@@ -11,6 +11,7 @@ from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph import Graph
 from service.engine.program import SCALAR, Program, abstract_program, tensor_spec
 from service.engine.registry import TensorSpec
+from service.wire.tensors import check_shape
 
 
 def analysis(
@@ -25,7 +26,7 @@ def analysis(
     Raises GraphError with every shape that doesn't fit, LimitExceeded for a graph that is
     too large to be run.
     """
-    specs = _input_specs(graph, shapes, inputs, dtype)
+    specs = _input_specs(graph, shapes, inputs, dtype, limits)
     program = abstract_program(graph, specs, dtype, limits)
     if graph.scalar and dtype == "float64" and set(specs.values()) <= {SCALAR}:
         program = Program(graph, dtype, None, limits, {})
@@ -47,7 +48,11 @@ def analysis(
 
 
 def _input_specs(
-    graph: Graph, shapes: Mapping[str, Sequence[int]], inputs: Mapping[str, Any], dtype: str
+    graph: Graph,
+    shapes: Mapping[str, Sequence[int]],
+    inputs: Mapping[str, Any],
+    dtype: str,
+    limits: Limits,
 ) -> dict[str, TensorSpec]:
     """The specs of the inputs that shapes or values were given for."""
     leaves = graph.inputs
@@ -62,7 +67,8 @@ def _input_specs(
             faults.append(Fault("unused_input", detail, node=name[:64], pointer=place))
     for name, shape in shapes.items():
         leaf = leaves.get(name)
-        specs[name] = TensorSpec(tuple(shape), (leaf and leaf.dtype) or dtype)
+        known = check_shape(shape, f"#/shapes/{escaped(name)}", limits)
+        specs[name] = TensorSpec(known, (leaf and leaf.dtype) or dtype)
         if leaf is not None and leaf.shape not in (None, tuple(shape)):
             declared = leaf.shape or ()
             faults.append(

@@ -24,10 +24,30 @@ def encode(answer: Mapping[str, Any], encoding: str = "json") -> bytes:
     if encoding == "base64":
         return orjson.dumps(_with_array_objects(answer), option=_OPTIONS)
     # orjson writes null for what isn't finite: where there is no null, all is written.
-    text = orjson.dumps(answer, default=_plain, option=_OPTIONS)
+    try:
+        text = orjson.dumps(answer, default=_plain, option=_OPTIONS)
+    except orjson.JSONEncodeError:
+        answer = _for_orjson(answer)
+        text = orjson.dumps(answer, default=_plain, option=_OPTIONS)
     if (len(text) > _LARGE and _surely_finite(answer)) or _NULL not in text:
         return text
     return orjson.dumps(_with_strings(answer), default=_plain, option=_OPTIONS)
+
+
+def _for_orjson(value: Any) -> Any:
+    """The value with what orjson refuses made good: wide integers, half a surrogate pair.
+
+    A client may have such half in a name; it becomes `?`.
+    """
+    if isinstance(value, Mapping):
+        return {_for_orjson(name): _for_orjson(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_for_orjson, value))
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return orjson.Fragment(str(value))
+    return value
 
 
 def _surely_finite(value: Any) -> bool:

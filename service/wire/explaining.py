@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.wire.models import Tensor
 from service.wire.requests import Output, Request
 from service.wire.responses import NotFinite
-from service.wire.tensors import TensorJson
 
 Cotangent = Annotated[
-    TensorJson | None,
-    Meta(
+    Tensor,
+    Field(
         description="The gradient that arrives at the output, of its shape. A tensor output "
         "without one is differentiated as its sum."
     ),
@@ -31,23 +29,18 @@ class ExplainRequest(Request):
 class DiagramRequest(Request):
     """A graph to be drawn."""
 
-    format: Annotated[
-        Literal["svg", "dot", "mermaid", "node-link"],
-        Meta(description="A picture; Graphviz's or Mermaid's text; or node-link JSON."),
-    ] = "svg"
+    format: Literal["svg", "dot", "mermaid", "node-link"] = Field(
+        "svg", description="A picture; Graphviz's or Mermaid's text; or node-link JSON."
+    )
     output: Output = None
-    gradients: Annotated[
-        bool, Meta(description="Whether the gradients are shown below the wires.")
-    ] = True
-    values: Annotated[
-        bool,
-        Meta(description="Whether values are shown. Without them no input needs a value."),
-    ] = True
+    gradients: bool = Field(True, description="Whether the gradients are shown below the wires.")
+    values: bool = Field(
+        True, description="Whether values are shown. Without them no input needs a value."
+    )
     cotangent: Cotangent = None
-    tensors: Annotated[
-        Literal["norm", "cells"],
-        Meta(description="Whether the SVG shows tensors by their norm, or entry by entry."),
-    ] = "norm"
+    tensors: Literal["norm", "cells"] = Field(
+        "norm", description="Whether the SVG shows tensors by their norm, or entry by entry."
+    )
 
 
 class _Answer(BaseModel):

@@ -7,14 +7,12 @@ submission is taken as it comes; `service.grading.submission` makes the best of 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from service.engine.errors import Fault, GraphError, escaped
 from service.grading.draw import BadDraw, draw, is_drawn
@@ -23,13 +21,12 @@ from service.grading.submission import NotJson
 from service.grading.task import Reveal, Rubric, Task
 from service.grading.tolerance import Metric, Tolerance
 from service.wire.context import Context
+from service.wire.decode import find_graph
 from service.wire.errors import MalformedJson
-from service.wire.explain import explain_graph
-from service.wire.graphs import Unreadable, check_dtype, find_graph
-from service.wire.json_text import strict_json
-from service.wire.tensors import ArrayObject, read_tensor
+from service.wire.json_text import encoded, strict_json
+from service.wire.models import STRICT, Graph, Tensor, Tensors
+from service.wire.tensors import dtype_faults, read_tensor
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Points = Annotated[float, Field(ge=0, le=1e9)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(ge=0)]
@@ -38,7 +35,7 @@ Positive = Annotated[float, Field(ge=0)]
 class RubricModel(BaseModel):
     """What earns points. Without `points` every input of the graph is worth 1."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     points: dict[str, Points] | None = Field(
         None, description="Points for the gradient of each of these nodes."
@@ -65,7 +62,7 @@ class RubricModel(BaseModel):
 class ToleranceModel(BaseModel):
     """When gradients count as equal: a metric by name, and its parameters where they differ."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     metric: Metric = Field("analytic", description="See the grading guide for all of them.")
     rtol: Positive | None = Field(None, description="Relative tolerance.")
@@ -87,22 +84,22 @@ class ToleranceModel(BaseModel):
 class TaskModel(BaseModel):
     """A graph at a point, and how work on it is judged."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
-    graph: Any = Field(description="Nodes, source text, or the id or name of a registered graph.")
-    inputs: dict[str, Any] = Field(
+    graph: Graph
+    inputs: Tensors = Field(
         {},
         description='Values of the inputs: tensors, or drawn: {"dist": "normal", "shape": [4, 3], '
         '"seed": 231} is numpy.random.default_rng(231).normal(0, 1, (4, 3)).',
     )
-    more: list[dict[str, Any]] = Field(
+    more: list[Tensors] = Field(
         [],
         max_length=8,
         description="Inputs of further points, answered by the submission's `points`: they tell "
         "mistakes apart that agree at one point.",
     )
     output: str | None = Field(None, description="The output, where the graph has several.")
-    cotangent: Any = Field(None, description="The output's upstream gradient, where it isn't 1.")
+    cotangent: Tensor = Field(None, description="The output's upstream gradient, where it isn't 1.")
     rubric: RubricModel = RubricModel()
     tolerance: Metric | ToleranceModel = "analytic"
     reveal: Reveal = Field(
@@ -116,7 +113,7 @@ class TaskModel(BaseModel):
 
 
 class _Request(TaskModel):
-    graph: Any = Field(None, description="As in a task; or give `task`.")
+    graph: Graph | None = Field(None, description="As in a task; or give `task`.")
     task: str | None = Field(
         None,
         description="The id of a task that the service holds, in place of graph, inputs, rubric, "
@@ -340,28 +337,22 @@ def read_task(document: Mapping[str, Any], context: Context, name: str = "") -> 
     Raises what is wrong with it: ValidationError, GraphError, GraphNotFound, LimitExceeded.
     """
     model = TaskModel.model_validate(document)
-    text = msgspec.json.encode(model.graph)
-    try:
-        graph = find_graph(text, context)
-    except Unreadable:
-        explain_graph(text, context.limits, context.max_depth)
-    points = [
-        _read_inputs(inputs, model.seed, place, context)
-        for place, inputs in [
-            ("#/inputs", model.inputs),
-            *((f"#/more/{n}", one) for n, one in enumerate(model.more)),
-        ]
-    ]
-    for inputs in points:
-        for key, value in inputs.items():
-            leaf = graph.inputs.get(key)
-            if leaf is not None and leaf.dtype is not None:
-                check_dtype(value, leaf.dtype, f"#/inputs/{escaped(key)}")
+    graph = find_graph(encoded(model.graph), context)
+    points: list[dict[str, Any]] = []
+    faults: list[Fault] = []
+    for place, given in [
+        ("#/inputs", model.inputs),
+        *((f"#/more/{n}", one) for n, one in enumerate(model.more)),
+    ]:
+        points.append(_read_inputs(given, model.seed, place, context))
+        faults += dtype_faults(graph.inputs, points[-1], place)
+    if faults:
+        raise GraphError(faults)
     cotangent = None
     if model.cotangent is not None:
-        cotangent = _read_tensor(model.cotangent, "#/cotangent", context)
-    given = model.tolerance
-    tolerance = Tolerance(given) if isinstance(given, str) else Tolerance(**given.model_dump())
+        cotangent = read_tensor(model.cotangent, "#/cotangent", context.limits)
+    metric = model.tolerance
+    tolerance = Tolerance(metric) if isinstance(metric, str) else Tolerance(**metric.model_dump())
     return Task(
         graph=graph,
         inputs=points[0],
@@ -388,7 +379,7 @@ def _read_inputs(
                 tensor = draw(name, value, seed, most)
                 found[name] = float(tensor) if tensor.ndim == 0 else tensor
             else:
-                found[name] = _read_tensor(value, pointer, context)
+                found[name] = read_tensor(value, pointer, context.limits)
         except BadDraw as error:
             faults.append(Fault("invalid_request", str(error), node=name[:64], pointer=pointer))
         except GraphError as error:
@@ -396,12 +387,3 @@ def _read_inputs(
     if faults:
         raise GraphError(faults)
     return found
-
-
-def _read_tensor(value: Any, pointer: str, context: Context) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = float(value) if abs(value) < 2**1000 else math.inf
-    if isinstance(value, dict):
-        with suppress(msgspec.ValidationError):
-            value = msgspec.convert(value, ArrayObject)
-    return read_tensor(value, pointer, context.limits)

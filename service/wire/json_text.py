@@ -1,8 +1,6 @@
 """Reading JSON text: what the quick readers leave to be checked, and the strict reader.
 
-The quick reader is msgspec with typed structs. It lets the last of several members of one
-name win; `count_members` against the colons of the text finds out that there was only one
-of each. The strict reader is for bodies that the quick one refused: it says what is wrong.
+The strict reader is for bodies that the quick one refused: it says what is wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from service.engine.errors import Fault, GraphError
 from service.wire.errors import MalformedJson, TooDeep
 
 _HOLD_FROM_BYTES = 64 * 1024
@@ -55,33 +54,6 @@ class CollectorHeldBack:
                     gc.enable()
 
 
-_PLAIN = frozenset((float, bool, str, list, type(None)))
-
-
-def count_members(value: Any) -> int:
-    """The members of a decoded value: those given of a struct, those of dicts in it.
-
-    Lists are not looked into: no member of a request is a list of objects.
-    """
-    if isinstance(value, msgspec.Struct):
-        total = 0
-        for name in value.__struct_fields__:
-            member = getattr(value, name)
-            if member is not msgspec.UNSET:
-                total += 1 + count_members(member)
-        # The tag is a member too.
-        return total + (value.__struct_config__.tag is not None)
-    if isinstance(value, dict):
-        if _PLAIN.issuperset(map(type, value.values())):
-            return len(value)
-        return len(value) + sum(
-            count_members(member)
-            for member in value.values()
-            if isinstance(member, dict | msgspec.Struct)
-        )
-    return 0
-
-
 def check_members_once(text: bytes, colons: int, members: int) -> None:
     """Raise MalformedJson when an object of `text` has two members of one name.
 
@@ -115,6 +87,18 @@ def shown(name: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else "�" for character in text)
+
+
+def encoded(document: Any) -> bytes:
+    """A document that was read as JSON as a text again; lone surrogates are escaped.
+
+    Raises GraphError for a number beyond the range of float64, which was read as an infinity.
+    """
+    try:
+        return json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        detail = "a number is beyond the range of float64"
+        raise GraphError([Fault("invalid_tensor", detail, pointer="#")]) from None
 
 
 def strict_json(body: bytes, max_depth: int) -> Any:

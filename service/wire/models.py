@@ -1,38 +1,59 @@
-"""The documented view of the wire: Pydantic models, derived from the same sources as the
-quick reader's structs.
+"""What is written: graphs, nodes and tensors as Pydantic models.
 
-The models of nodes come from the operator registry, those of requests from the structs of
-`service.wire.requests`. They are made when they are first asked for: for the OpenAPI
-document, and to explain why a body was refused.
+Requests and answers are made of these (`requests`, `responses`), FastAPI documents them, and
+`service.wire.faults` judges what was sent by them. The quick reader is derived from them.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
-from functools import cache, reduce
+from functools import reduce
 from operator import or_
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-import msgspec
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     create_model,
 )
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from service.engine.operators import REGISTRY
 from service.engine.registry import Attribute, Operator
-from service.wire.nodes import written_attributes, written_operators
-from service.wire.tensors import Dtype, TensorJson
 
-REFERENCE = "#/components/schemas/"
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+Dtype = Literal["float64", "float32", "int64", "int32", "bool"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
+Size = Annotated[int, Field(json_schema_extra={"minimum": 0})]
+"""The length of an axis; `service.wire.tensors.check_shape` looks at whole shapes."""
+CONTROL = re.compile("[\x00-\x1f\x7f]")
 
-Size = Annotated[int, Field(ge=0)]
+
+class ArrayData(BaseModel):
+    """The elements of an array object: C order, little endian."""
+
+    model_config = STRICT
+
+    encoding: Literal["base64"]
+    buffer: str
+
+
+class ArrayObject(BaseModel):
+    """A tensor whose elements are bytes."""
+
+    model_config = STRICT
+
+    shape: list[Size]
+    dtype: Dtype
+    data: ArrayData
+    object_type: Literal["array"] = "array"
 
 
 _ARRAY_OBJECT = {
@@ -57,87 +78,20 @@ Tensor = TypeAliasType(
 It is any value in the document: a list of lists of any depth has no form without recursion,
 which generators of clients don't take, and they lose the lists of a union.
 """
+Tensors = dict[str, Tensor]
 
 
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))
+def _without_control_characters(name: str) -> str:
+    if CONTROL.search(name):
+        raise PydanticCustomError("control", "a node's id has control characters in it")
+    return name
 
 
-def _attribute_field(attribute: Attribute) -> Any:
-    extra: Any = {} if attribute.minimum is None else {"minimum": attribute.minimum}
-    default: Any = ... if attribute.required else attribute.default
-    notes = Field(default, description=attribute.doc or None, json_schema_extra=extra or None)
-    return attribute.annotation, notes
-
-
-class NodeBase(BaseModel):
-    """What every node has."""
-
-    model_config = STRICT
-
-    id: str = Field(min_length=1, description="The node's name, unique in the graph.")
-
-
-InputOf = Annotated[
-    str | float | bool,
-    Field(description="A node's id (`node.1` for a further output), or a literal number."),
+NodeId = Annotated[
+    str,
+    Field(min_length=1, description="The node's name, unique in the graph."),
+    AfterValidator(_without_control_characters),
 ]
-
-
-@cache
-def _operator_model(operator: Operator) -> type[NodeBase]:
-    least, most = operator.arity
-    if operator.gate:
-        most = None
-    what = ", ".join(operator.inputs) + (", …" if most is None else "")
-    fields: dict[str, Any] = {
-        "op": (Literal[(operator.name, *operator.aliases)], ...),
-        "inputs": (
-            list[InputOf],
-            Field(
-                description=f"In order: {what}.",
-                json_schema_extra={"minItems": least, **({"maxItems": most} if most else {})},
-            ),
-        ),
-    }
-    for name, attribute in written_attributes(operator).items():
-        fields[name] = _attribute_field(attribute)
-    doc = f"{operator.summary}\n\n`{operator.formula}`"
-    return create_model(f"{_camel(operator.name)}Node", __base__=NodeBase, __doc__=doc, **fields)
-
-
-class _LeafNode(NodeBase):
-    shape: list[Size] | None = Field(None, description="The shape that the value must have.")
-    dtype: Dtype | None = Field(
-        None, description="The value's dtype; the request's floating dtype where left out."
-    )
-
-
-class InputNode(_LeafNode):
-    """A leaf with a gradient."""
-
-    op: Literal["input"]
-    value: Tensor = Field(None, description="A default; the request's `inputs` override it.")
-
-
-class ConstantNode(_LeafNode):
-    """A leaf without a gradient."""
-
-    op: Literal["constant"]
-    value: Tensor = Field(description="The value.")
-
-
-def node_model(name: str) -> type[NodeBase] | None:
-    """The model of the nodes of the operator of this name; None when none may be written."""
-    if name == "input":
-        return InputNode
-    if name == "constant":
-        return ConstantNode
-    if name not in REGISTRY or REGISTRY[name].internal:
-        return None
-    return _operator_model(REGISTRY[name])
-
-
 NodeInput = TypeAliasType(
     "NodeInput",
     Annotated[
@@ -147,16 +101,57 @@ NodeInput = TypeAliasType(
 )
 
 
+class LeafForm(BaseModel):
+    """A leaf: `input` has a gradient, `constant` has none and needs a value."""
+
+    model_config = STRICT
+
+    id: NodeId
+    op: Literal["input", "constant"]
+    value: Tensor = Field(None, description="A default; the request's `inputs` override it.")
+    shape: list[Size] | None = Field(None, description="The shape that the value must have.")
+    dtype: Dtype | None = Field(
+        None, description="The value's dtype; the request's floating dtype where left out."
+    )
+
+
+class GateForm(BaseModel):
+    """Any other node. Its operator, arity and attributes are the resolver's to judge."""
+
+    model_config = ConfigDict(**{**STRICT, "extra": "allow"})
+
+    id: NodeId
+    op: str
+    inputs: list[NodeInput] = Field(description="In order; a leaf has none.")
+
+
+def written_attributes(operator: Operator) -> dict[str, Attribute]:
+    """The attributes that a node of this operator's name may have.
+
+    Those of `max` and `min` are of two operators: with one input it is the reduction, with
+    more the gate. The resolver refuses what doesn't belong to the one it is.
+    """
+    if not operator.gate:
+        return dict(operator.attributes)
+    return {**REGISTRY[operator.gate].attributes, **operator.attributes}
+
+
+def written_operators() -> list[Operator]:
+    """The operators that may be written in a graph, leaves left out."""
+    return [op for op in REGISTRY if not op.internal and op.group != "leaf"]
+
+
 def _node() -> type[BaseModel]:
-    """Any node: one model, with every operator's attributes side by side."""
+    """The model of any node, with every operator's attributes side by side."""
     users: dict[str, list[tuple[str, Attribute]]] = {}
     names = ["input", "constant"]
     for operator in written_operators():
         names += [operator.name, *operator.aliases]
         for name, attribute in written_attributes(operator).items():
             users.setdefault(name, []).append((operator.name, attribute))
+    leaf = {n: f for n, f in LeafForm.model_fields.items() if n not in ("id", "op")}
     fields: dict[str, Any] = {
-        "id": (str, Field(min_length=1, description="The node's name, unique in the graph.")),
+        "id": (NodeId, ...),
         "op": (
             Literal[tuple(names)],
             Field(
@@ -166,11 +161,11 @@ def _node() -> type[BaseModel]:
         ),
         "inputs": (list[NodeInput], Field([], description="In order; a leaf has none.")),
     }
-    leaf = {name: field for name, field in InputNode.model_fields.items() if name not in fields}
     for name in sorted({*leaf, *users}):
-        kinds, lines = [], []
+        kinds: list[Any] = []
+        lines: list[str] = []
         if name in leaf:
-            kinds.append(list[int] | None if name == "shape" else leaf[name].annotation)
+            kinds.append(leaf[name].annotation)
             lines.append(f"`input`, `constant`: {leaf[name].description}")
         kinds += [attribute.annotation for _, attribute in users.get(name, ())]
         lines += _attribute_lines(users.get(name, ()))
@@ -189,7 +184,7 @@ def _any_of(annotations: Iterable[Any]) -> Any:
             if get_origin(kind) is Literal:
                 words.update(dict.fromkeys(get_args(kind)))
             else:
-                types[kind] = None
+                types[list[int] if kind == list[Size] else kind] = None
     return reduce(or_, [*types, *([Literal[tuple(words)]] if words else [])])
 
 
@@ -199,11 +194,8 @@ def _attribute_lines(users: Iterable[tuple[str, Attribute]]) -> Iterator[str]:
     for operator, attribute in users:
         needed = "required"
         if not attribute.required:
-            needed = (
-                "optional"
-                if attribute.default is None
-                else f"default {json.dumps(attribute.default)}"
-            )
+            default = attribute.default
+            needed = "optional" if default is None else f"default {json.dumps(default)}"
         floor = "" if attribute.minimum is None else f", at least {attribute.minimum:g}"
         meanings.setdefault(f"{attribute.doc} ({needed}{floor})", []).append(f"`{operator}`")
     for meaning, operators in meanings.items():
@@ -222,8 +214,6 @@ OutputNames = Annotated[
         "consumes."
     ),
 ]
-
-
 _CIRCUIT: Any = {
     "nodes": [
         {"id": "x", "op": "input", "value": -2},
@@ -236,23 +226,21 @@ _CIRCUIT: Any = {
 }
 
 
-class GraphMembers(BaseModel):
-    """What may stand in a graph, before its nodes are looked at."""
+class NodesForm(BaseModel):
+    """What stands in a graph of nodes, before each of them is looked at."""
 
     model_config = STRICT
 
-    nodes: list[Any] = []
-    expression: str = ""
+    nodes: list[Any]
     output: OutputNames = None
 
 
-class NodesGraph(BaseModel):
+class NodesGraph(NodesForm):
     """A graph as nodes in any order."""
 
-    model_config = ConfigDict(**STRICT, json_schema_extra={"examples": [_CIRCUIT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_CIRCUIT]})
 
     nodes: list[Node] = Field(min_length=1)
-    output: OutputNames = None
 
 
 class ExpressionGraph(BaseModel):
@@ -267,65 +255,16 @@ class ExpressionGraph(BaseModel):
     output: OutputNames = None
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 Graph = TypeAliasType(
     "Graph",
     Annotated[
-        NodesGraph | ExpressionGraph | str,
+        Any,
+        PlainValidator(_same, json_schema_input_type=NodesGraph | ExpressionGraph | str),
         Field(description="Nodes, source text, or the id or name of a registered graph."),
     ],
 )
-"""A graph wherever one is taken: written out, or registered."""
-
-
-def _documented(annotation: Any, graph: Any) -> Any:
-    """A struct's annotation with the documented types in the place of the decoded ones."""
-    if annotation is msgspec.Raw:
-        return graph
-    if annotation == TensorJson:
-        return Tensor
-    if annotation == TensorJson | None:
-        return Tensor
-    if hasattr(annotation, "__metadata__"):
-        notes: dict[str, Any] = {}
-        for note in annotation.__metadata__:
-            if note.description is not None:
-                notes["description"] = note.description
-            for limit in ("ge", "gt", "le", "lt", "min_length", "max_length"):
-                if getattr(note, limit) is not None:
-                    notes[limit] = getattr(note, limit)
-        return Annotated[_documented(annotation.__origin__, graph), Field(**notes)]
-    origin = get_origin(annotation)
-    if origin in (dict, list):
-        return origin[tuple(_documented(part, graph) for part in get_args(annotation))]
-    if origin is not None and type(annotation).__name__ in ("UnionType", "_UnionGenericAlias"):
-        return reduce(or_, (_documented(part, graph) for part in get_args(annotation)))
-    return annotation
-
-
-def _model_of(kind: type[msgspec.Struct], graph: Any) -> type[BaseModel]:
-    fields: dict[str, Any] = {}
-    for field in sorted(msgspec.structs.fields(kind), key=lambda one: one.name != "graph"):
-        default: Any = ...
-        if not field.required:
-            default = field.default
-            if default is msgspec.NODEFAULT:
-                default = field.default_factory()
-        fields[field.name] = (_documented(field.type, graph), default)
-    return create_model(kind.__name__, __config__=STRICT, __doc__=kind.__doc__, **fields)
-
-
-@cache
-def request_model(kind: type[msgspec.Struct]) -> type[BaseModel]:
-    """The model that documents a request struct."""
-    return _model_of(kind, Graph)
-
-
-@cache
-def envelope_model(kind: type[msgspec.Struct]) -> type[BaseModel]:
-    """The same for what stands beside the graph: any graph will do."""
-    return _model_of(kind, Any)
-
-
-def written_attribute(operator: str, name: str) -> Attribute | None:
-    """The attribute of this name of an operator."""
-    return written_attributes(REGISTRY[operator]).get(name)
+"""A graph wherever one is taken: written out, or registered; `service.wire.decode` reads it."""

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 import orjson
-from msgspec import Meta
 from pydantic import BaseModel, Field
 
 from service.store.canonical import NotCanonical, canonical_json
 from service.store.model import NAME_PATTERN
-from service.wire.requests import GraphField
+from service.wire.requests import GraphRequest
 
 _NEGATIVE_ZERO = re.compile(rb"[\[,:\s]-0[\],}\s]")
 
 
-class RegisterRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class RegisterRequest(GraphRequest):
     """A graph to be kept under the hash of its content."""
 
-    graph: GraphField
-    name: Annotated[
-        str | None,
-        Meta(description=f"A name that points at the graph from now on: `{NAME_PATTERN}`."),
-    ] = None
+    name: str | None = Field(
+        None, description=f"A name that points at the graph from now on: `{NAME_PATTERN}`."
+    )
 
 
 class GraphEntry(BaseModel):

@@ -9,56 +9,144 @@ from __future__ import annotations
 
 import binascii
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from itertools import chain
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, UnsetType
+from pydantic import BaseModel, ValidationError
 
 from service.engine.control import Limits
-from service.engine.errors import Fault, GraphError
+from service.engine.errors import Fault, GraphError, escaped
+from service.engine.graph_spec import Leaf
+from service.wire.models import ArrayObject, Dtype, Tensor, Tensors
 
-Dtype = Literal["float64", "float32", "int64", "int32", "bool"]
-DTYPES: tuple[Dtype, ...] = ("float64", "float32", "int64", "int32", "bool")
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _STRINGS = ' or one of "NaN", "Infinity", "-Infinity"'
 _MAX_RANK = 32
+_TENSOR: tuple[Any, ...] = (Tensor, Tensor | None)
+_TENSORS: tuple[Any, ...] = (Tensors, Tensors | None)
 
 
-class Base64(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The elements of an array object: C order, little endian."""
-
-    buffer: str
-    encoding: Literal["base64"]
-
-
-class ArrayObject(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A tensor of given shape and dtype with its elements in base64."""
-
-    shape: list[int]
-    dtype: Dtype
-    data: Base64
-    object_type: Literal["array"] | UnsetType = UNSET
+@cache
+def tensor_members(model: type[BaseModel]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The members of a model that are a tensor, and those that are tensors by name."""
+    kinds = {name: field.annotation for name, field in model.model_fields.items()}
+    single = (name for name, kind in kinds.items() if kind in _TENSOR)
+    named = (name for name, kind in kinds.items() if kind in _TENSORS)
+    return tuple(single), tuple(named)
 
 
-TensorJson = float | bool | str | list[Any] | ArrayObject
-"""What a tensor is decoded as."""
-Tensors = dict[str, TensorJson]
-TENSOR, TENSORS = (TensorJson, TensorJson | None), (Tensors, Tensors | None)
-"""The types of members that are a tensor, and of those that are tensors by name."""
-Tensor = Any
-"""What a tensor is read as: a float, a bool or a NumPy array."""
+def read_members(model: type[BaseModel], given: dict[str, Any], limits: Limits) -> list[Fault]:
+    """Read the tensors among a request's members in their places; what can't be read, as faults."""
+    faults: list[Fault] = []
+    single, named = tensor_members(model)
+    for name in single:
+        if given.get(name) is not None:
+            _read_in_place(given, name, f"#/{name}", limits, faults)
+    for name in named:
+        mapping = given.get(name)
+        if isinstance(mapping, dict):
+            for key, value in mapping.items():
+                if type(value) is not float or math.isinf(value):
+                    _read_in_place(mapping, key, f"#/{name}/{escaped(key)}", limits, faults)
+    return faults
 
 
-def without_notes(annotation: Any) -> Any:
-    """The type inside an Annotated one."""
-    return annotation.__origin__ if hasattr(annotation, "__metadata__") else annotation
+def _read_in_place(
+    holder: dict[str, Any], name: str, pointer: str, limits: Limits, faults: list[Fault]
+) -> None:
+    try:
+        holder[name] = read_tensor(holder[name], pointer, limits)
+    except GraphError as error:
+        faults.extend(error.faults)
 
 
-def read_tensor(value: Any, pointer: str, limits: Limits) -> Tensor:
-    """The tensor that a decoded JSON value stands for.
+def dtype_faults(
+    leaves: Mapping[str, Leaf], inputs: Mapping[str, Any], place: str
+) -> Iterator[Fault]:
+    """Values for inputs that are declared as integers or truth values must be such."""
+    for name, value in inputs.items():
+        leaf = leaves.get(name)
+        if leaf is not None and leaf.dtype is not None:
+            try:
+                check_dtype(value, leaf.dtype, f"{place}/{escaped(name)}")
+            except GraphError as error:
+                yield from (replace(fault, node=name) for fault in error.faults)
+
+
+def read_leaf(
+    op: str,
+    name: str,
+    value: Any,
+    shape: Sequence[int] | None,
+    dtype: Dtype | None,
+    place: str,
+    limits: Limits,
+) -> Leaf:
+    """The leaf of these members, at the pointer `place`. Raises GraphError, LimitExceeded."""
+    leaf = Leaf("input" if op == "input" else "constant", dtype=dtype)
+    try:
+        if shape is not None:
+            leaf.shape = check_shape(shape, f"{place}/shape", limits)
+        if value is None:
+            return leaf
+        leaf.value = read_tensor(value, f"{place}/value", limits)
+        check_dtype(leaf.value, dtype, f"{place}/value")
+    except GraphError as error:
+        raise GraphError(replace(fault, node=name) for fault in error.faults) from None
+    if leaf.kind == "constant" and leaf.shape not in (None, np.shape(leaf.value)):
+        shapes = (leaf.shape or (), np.shape(leaf.value))
+        detail = f"constant '{name}' is declared {shapes[0]}, its value is {shapes[1]}"
+        pointer = f"{place}/value"
+        raise GraphError(
+            [Fault("shape_mismatch", detail, node=name, pointer=pointer, shapes=shapes)]
+        )
+    return leaf
+
+
+def check_shape(
+    shape: Sequence[int], pointer: str, limits: Limits, code: str = "invalid_request"
+) -> tuple[int, ...]:
+    """The shape; raises GraphError for what is none, LimitExceeded for one that is too large."""
+    if len(shape) > _MAX_RANK:
+        detail = f"a shape has at most {_MAX_RANK} sizes"
+        raise GraphError([Fault(code, detail, pointer=pointer)])
+    faults = [
+        Fault(code, "a size is never negative", pointer=f"{pointer}/{axis}")
+        for axis, size in enumerate(shape)
+        if size < 0
+    ]
+    if faults:
+        raise GraphError(faults)
+    # An empty tensor may name sizes too; their product without the zeros is what NumPy minds.
+    limits.check("elements_per_tensor", math.prod(filter(None, shape)))
+    return tuple(shape)
+
+
+_RANGES = {"int64": (-(2.0**63), 2.0**63), "int32": (-(2.0**31), 2.0**31), "bool": (0.0, 2.0)}
+
+
+def check_dtype(value: Any, dtype: str | None, pointer: str) -> None:
+    """Raise GraphError (`dtype`) when numbers would be changed by becoming integers or bools."""
+    if dtype not in _RANGES:
+        return
+    array = np.asarray(value)
+    if array.dtype.kind == "b":
+        return
+    low, high = _RANGES[dtype]
+    with np.errstate(invalid="ignore"):
+        fits = (array >= low) & (array < high) & (np.floor(array) == array)
+    if not fits.all():
+        what = "0 and 1, or true and false" if dtype == "bool" else f"integers of {dtype}"
+        raise GraphError([Fault("dtype", f"values of dtype {dtype} are {what}", pointer=pointer)])
+
+
+def read_tensor(value: Any, pointer: str, limits: Limits) -> Any:
+    """The tensor that a decoded JSON value stands for: a float, a bool or a NumPy array.
 
     Raises GraphError (`invalid_tensor`) with the place of the fault below `pointer`, and
     LimitExceeded before anything is allocated that is larger than `limits` allows.
@@ -72,7 +160,9 @@ def read_tensor(value: Any, pointer: str, limits: Limits) -> Tensor:
         return value
     if kind is list:
         return _read_list(value, pointer, limits)
-    if kind is ArrayObject:
+    if kind is dict:
+        value = _array_object(value, pointer)
+    if isinstance(value, ArrayObject | msgspec.Struct):
         return _read_array_object(value, pointer, limits)
     return _read_element(value, pointer)
 
@@ -172,18 +262,27 @@ def _gather(
             into.append(_read_element(item, place))
 
 
+def _array_object(document: dict[str, Any], pointer: str) -> ArrayObject:
+    """The array object of a JSON object; GraphError where it isn't one."""
+    try:
+        return ArrayObject.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)[0]
+        path = found["loc"][: -1 if found["type"] in ("missing", "extra_forbidden") else None]
+        refuse(
+            "not an array object: " + found["msg"].replace("Input", "this").lower(),
+            "/".join([pointer, *map(str, path)]),
+            hint="it has " + ", ".join(ArrayObject.model_fields),
+        )
+
+
 def _read_array_object(
-    value: ArrayObject, pointer: str, limits: Limits
+    value: Any, pointer: str, limits: Limits
 ) -> float | bool | np.ndarray[Any, Any]:
     """The array that an array object holds; its length is checked before it is decoded."""
-    if len(value.shape) > _MAX_RANK:
-        refuse(f"a shape has at most {_MAX_RANK} sizes", f"{pointer}/shape")
-    if any(size < 0 for size in value.shape):
-        refuse("a size is never negative", f"{pointer}/shape")
+    check_shape(value.shape, f"{pointer}/shape", limits, "invalid_tensor")
     dtype = np.dtype(value.dtype).newbyteorder("<")
     size = math.prod(value.shape)
-    # An empty tensor may name sizes too; their product without the zeros is what NumPy minds.
-    limits.check("elements_per_tensor", math.prod(filter(None, value.shape)))
     text = value.data.buffer
     expected = 4 * ((size * dtype.itemsize + 2) // 3)
     if len(text) != expected:
@@ -207,8 +306,3 @@ def _read_array_object(
     if not value.shape and value.dtype in ("float64", "bool"):
         return array.item()  # type: ignore[no-any-return]
     return array
-
-
-def as_array_object(value: dict[str, Any]) -> ArrayObject:
-    """The ArrayObject of a dict; raises msgspec.ValidationError where it isn't one."""
-    return msgspec.convert(value, ArrayObject)

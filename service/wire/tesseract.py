@@ -12,16 +12,17 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-import msgspec
 import numpy as np
 
 from service.engine.control import Limits
 from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph import Graph
+from service.engine.graph_spec import Leaf
 from service.engine.program import tensor_spec
 from service.engine.registry import TensorSpec
 from service.wire.answers import array_object
-from service.wire.tensors import DTYPES, as_array_object, read_tensor
+from service.wire.models import DTYPES
+from service.wire.tensors import check_dtype, check_shape, dtype_faults, read_tensor
 
 Encoding = Literal["json", "base64"]
 FLOATS = ("float32", "float64")
@@ -51,10 +52,6 @@ def read_array(value: Any, pointer: str, limits: Limits) -> Any:
         if data.get("compression") is not None:
             raise _wrong("compressed buffers are not taken", f"{pointer}/data/compression")
         value["data"] = {"encoding": "base64", "buffer": data.get("buffer")}
-        try:
-            value = as_array_object(value)
-        except msgspec.ValidationError:
-            raise _wrong(_FORM, pointer) from None
     return read_tensor(value, pointer, limits)
 
 
@@ -64,13 +61,10 @@ def _from_text(value: Mapping[str, Any], pointer: str, limits: Limits) -> Any:
     shape: list[int] = value.get("shape", [])
     if dtype not in DTYPES or not _is_shape(value.get("shape")):
         raise _wrong(_FORM, pointer)
+    check_shape(shape, f"{pointer}/shape", limits, "invalid_tensor")
     tensor = read_tensor(value["data"].get("buffer"), f"{pointer}/data/buffer", limits)
     array = np.asarray(tensor)
-    if dtype == "bool" and array.dtype.kind == "f" and np.isin(array, (0, 1)).all():
-        array = array.astype(bool)
-    whole = array.dtype.kind == "f" and dtype.startswith("int")
-    if whole and not (np.isfinite(array).all() and (array == np.rint(array)).all()):
-        raise _wrong("the elements are not whole numbers", f"{pointer}/data/buffer")
+    check_dtype(tensor, dtype, f"{pointer}/data/buffer")
     if array.size != math.prod(shape):
         raise _wrong("the elements don't fill the shape", f"{pointer}/data/buffer")
     array = array.astype(dtype).reshape(tuple(shape))
@@ -78,11 +72,13 @@ def _from_text(value: Mapping[str, Any], pointer: str, limits: Limits) -> Any:
 
 
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+    return isinstance(value, list) and all(type(n) is int for n in value)
 
 
-def read_arrays(given: Any, place: str, limits: Limits) -> dict[str, Any]:
-    """Arrays by name; every fault is listed."""
+def read_arrays(
+    given: Any, place: str, limits: Limits, leaves: Mapping[str, Leaf] | None = None
+) -> dict[str, Any]:
+    """Arrays by name, of the dtypes that `leaves` declare; every fault is listed."""
     if not isinstance(given, dict):
         raise _wrong("arrays by name", place)
     found: dict[str, Any] = {}
@@ -92,6 +88,7 @@ def read_arrays(given: Any, place: str, limits: Limits) -> dict[str, Any]:
             found[name] = read_array(value, f"{place}/{escaped(name)}", limits)
         except GraphError as error:
             faults += error.faults
+    faults += dtype_faults(leaves or {}, found, place)
     if faults:
         raise GraphError(faults)
     return found
@@ -110,18 +107,23 @@ def read_abstract(
     if not isinstance(given, dict):
         raise _wrong("shapes and dtypes by name", place)
     specs: dict[str, TensorSpec] = {}
+    faults: list[Fault] = []
     for name, value in given.items():
         pointer = f"{place}/{escaped(name)}"
         if isinstance(value, dict) and "data" not in value:
             if value.get("dtype") not in DTYPES or not _is_shape(value.get("shape")):
                 raise _wrong(f"a shape, and a dtype of {', '.join(DTYPES)}", pointer)
-            specs[name] = TensorSpec(tuple(value["shape"]), value["dtype"])
+            shape = check_shape(value["shape"], f"{pointer}/shape", limits)
+            specs[name] = TensorSpec(shape, value["dtype"])
         else:
             tensor = read_array(value, pointer, limits)
             array = np.asarray(tensor)
+            faults += dtype_faults(graph.inputs, {name: tensor}, place)
             # A plain number takes the dtype of its company.
             dtype = "" if type(tensor) is float else array.dtype.name
             specs[name] = TensorSpec(array.shape, dtype)
+    if faults:
+        raise GraphError(faults)
     dtypes = {spec.dtype for spec in specs.values()}
     dtype = "float32" if "float32" in dtypes and "float64" not in dtypes else "float64"
     leaves = graph.inputs

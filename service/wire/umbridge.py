@@ -18,16 +18,15 @@ import numpy as np
 
 from service.codes import Refusal
 from service.engine.control import Limits
-from service.engine.errors import GraphError
+from service.engine.errors import GraphError, escaped
 from service.engine.graph import Graph
 from service.engine.lru_cache import Recent
 from service.engine.program import Cost, Program, abstract_program, program_for
 from service.engine.registry import TensorSpec
 from service.wire.context import Context, WouldBlock
+from service.wire.decode import find_graph
 from service.wire.errors import GraphNotFound, MalformedJson
-from service.wire.explain import explain_graph
-from service.wire.graphs import Unreadable, find_graph
-from service.wire.tensors import read_tensor
+from service.wire.tensors import check_shape, dtype_faults, read_tensor
 
 UNREGISTERED = "graph"
 """The name of the model whose graph comes with the request, in `config`."""
@@ -220,12 +219,7 @@ def read_call(body: bytes, context: Context, may_block: bool) -> tuple[Call, Mod
         text = bytes(config.graph)
     elif text is None:
         raise invalid("config.graph is missing: the graph, or the id or name of a registered one")
-    try:
-        graph = find_graph(text, context, may_block)
-    except Unreadable:
-        if not may_block:
-            raise WouldBlock from None
-        explain_graph(text, context.limits, context.max_depth)
+    graph = find_graph(text, context, may_block)
     model = _model(graph, config, context.limits)
     if text[:1] != b'"':  # what a name in the configuration points at may change
         _models.put(key, model)
@@ -263,15 +257,17 @@ def _model(graph: Graph, config: Config, limits: Limits) -> Model:
     for name in (*config.inputs, *config.shapes):
         if name not in leaves:
             raise invalid("config names an input that the graph doesn't have")
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, shape in config.shapes.items():
-        if any(length < 0 for length in shape):
-            raise invalid("a shape in config has a negative size")
-        shapes[name] = tuple(shape)
+    shapes = {
+        name: check_shape(shape, f"#/config/shapes/{escaped(name)}", limits)
+        for name, shape in config.shapes.items()
+    }
     fixed = {
-        name: read_tensor(value, f"#/config/inputs/{name[:64]}", limits)
+        name: read_tensor(value, f"#/config/inputs/{escaped(name)}", limits)
         for name, value in config.inputs.items()
     }
+    faults = list(dtype_faults(leaves, fixed, "#/config/inputs"))
+    if faults:
+        raise GraphError(faults)
     outputs = graph.outputs if config.outputs is None else tuple(config.outputs)
     known: Callable[[str], bool] = graph.index.__contains__
     if not outputs or not all(known(name) or known(name.partition(".")[0]) for name in outputs):

@@ -4,58 +4,56 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import msgspec
-from msgspec import Meta
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-Number = Annotated[int, Meta(ge=0)]
+Number = Annotated[int, Field(ge=0)]
 Vector = list[float]
 
 
-class UmbridgeNameRequest(msgspec.Struct, kw_only=True):
+class UmbridgeNameRequest(BaseModel):
     """A model."""
 
-    name: Annotated[str, Meta(description="The name or id of a registered graph, or `graph`.")]
+    name: str = Field(description="The name or id of a registered graph, or `graph`.")
 
 
-class UmbridgeSizesRequest(UmbridgeNameRequest, kw_only=True):
+class UmbridgeSizesRequest(UmbridgeNameRequest):
     """A model in a configuration."""
 
-    config: Annotated[
-        dict[str, Any], Meta(description="`graph`, `inputs`, `shapes`, `outputs`; see /Info.")
-    ] = {}
+    config: dict[str, Any] = Field(
+        {}, description="`graph`, `inputs`, `shapes`, `outputs`; see /Info."
+    )
 
 
-class UmbridgeEvaluateRequest(UmbridgeSizesRequest, kw_only=True):
+class UmbridgeEvaluateRequest(UmbridgeSizesRequest):
     """A model at a point."""
 
-    input: Annotated[list[Vector], Meta(description="One vector for every input.")]
+    input: list[Vector] = Field(description="One vector for every input.")
 
 
-class UmbridgeGradientRequest(UmbridgeEvaluateRequest, kw_only=True):
+class UmbridgeGradientRequest(UmbridgeEvaluateRequest):
     """A direction in an output."""
 
-    outWrt: Annotated[Number, Meta(description="The number of the output.")]
-    inWrt: Annotated[Number, Meta(description="The number of the input.")]
-    sens: Annotated[Vector, Meta(description="Of that output's length.")]
+    outWrt: Number = Field(description="The number of the output.")
+    inWrt: Number = Field(description="The number of the input.")
+    sens: Vector = Field(description="Of that output's length.")
 
 
-class UmbridgeApplyJacobianRequest(UmbridgeEvaluateRequest, kw_only=True):
+class UmbridgeApplyJacobianRequest(UmbridgeEvaluateRequest):
     """A direction in an input."""
 
-    outWrt: Annotated[Number, Meta(description="The number of the output.")]
-    inWrt: Annotated[Number, Meta(description="The number of the input.")]
-    vec: Annotated[Vector, Meta(description="Of that input's length.")]
+    outWrt: Number = Field(description="The number of the output.")
+    inWrt: Number = Field(description="The number of the input.")
+    vec: Vector = Field(description="Of that input's length.")
 
 
-class UmbridgeApplyHessianRequest(UmbridgeEvaluateRequest, kw_only=True):
+class UmbridgeApplyHessianRequest(UmbridgeEvaluateRequest):
     """A direction in an output and one in an input."""
 
-    outWrt: Annotated[Number, Meta(description="The number of the output.")]
-    inWrt1: Annotated[Number, Meta(description="The number of the input that the result is of.")]
-    inWrt2: Annotated[Number, Meta(description="The number of the input that `vec` is of.")]
-    sens: Annotated[Vector, Meta(description="Of that output's length.")]
-    vec: Annotated[Vector, Meta(description="Of that input's length.")]
+    outWrt: Number = Field(description="The number of the output.")
+    inWrt1: Number = Field(description="The number of the input that the result is of.")
+    inWrt2: Number = Field(description="The number of the input that `vec` is of.")
+    sens: Vector = Field(description="Of that output's length.")
+    vec: Vector = Field(description="Of that input's length.")
 
 
 class UmbridgeModelInfo(BaseModel):

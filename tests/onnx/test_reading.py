@@ -26,7 +26,7 @@ from service.engine.compute import forward, gradient
 from service.engine.control import DEFAULT_LIMITS
 from service.engine.program import program_for
 from service.onnx import Imported, OnnxError, from_onnx
-from service.wire.graphs import read_graph
+from service.wire.decode import read_graph
 from tests.serving import ROOT
 
 

@@ -24,7 +24,7 @@ from service.engine.operators import REGISTRY
 from service.engine.program import program_for
 from service.engine.registry import Example, Operator
 from service.onnx import OnnxError, from_onnx, to_onnx
-from service.wire.graphs import read_graph
+from service.wire.decode import read_graph
 
 NOT_IN_ONNX = {
     "cumulative_prod", "inv", "solve", "cofactor", "slogdet", "cholesky", "eigh", "svd", "qr",

@@ -19,7 +19,7 @@ from service.engine.control import DEFAULT_LIMITS  # noqa: E402
 from service.engine.errors import EngineError  # noqa: E402
 from service.engine.program import program_for  # noqa: E402
 from service.onnx import OnnxError, from_onnx  # noqa: E402
-from service.wire.graphs import read_graph  # noqa: E402
+from service.wire.decode import read_graph  # noqa: E402
 from tests.oracles.comparing import COUNTED  # noqa: E402
 
 pytestmark = pytest.mark.oracle

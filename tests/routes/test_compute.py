@@ -13,7 +13,7 @@ from service.engine.control import Control, Limits
 from service.engine.errors import Cancelled, GraphError, LimitExceeded
 from service.routes.compute import router
 from service.wire.context import Context, WouldBlock
-from service.wire.tensors import as_array_object, read_tensor
+from service.wire.tensors import read_tensor
 
 BY_NAME = {operation.name: operation for operation in router.operations}
 CIRCUIT = {
@@ -102,7 +102,7 @@ def test_tensors_go_in_and_out_as_base64() -> None:
     x = np.arange(6.0).reshape(2, 3)
     inputs = {"x": x.tolist()}
     made = ask("forward", {"expression": "x"}, inputs=inputs, encoding="base64")["outputs"]["x"]
-    np.testing.assert_array_equal(read_tensor(as_array_object(made), "", Limits()), x)
+    np.testing.assert_array_equal(read_tensor(made, "", Limits()), x)
     again = ask("gradient", {"expression": "sum(x * x)"}, inputs={"x": made})
     assert again["gradients"]["x"] == (2 * x).tolist()
 
@@ -139,8 +139,10 @@ def test_max_of_one_input_reduces_and_of_more_is_the_gate() -> None:
     assert ask("forward", {"nodes": [x, one]})["outputs"]["f"] == [3.0, 5.0]
     more = {"id": "f", "op": "max", "inputs": ["x", 2], "ties": "first"}
     assert ask("forward", {"nodes": [x, more]})["outputs"]["f"] == [[2, 5], [3, 2]]
-    assert faults("forward", {"nodes": [x, more | {"axis": 0}]}) == [("attribute", "/nodes/1")]
-    assert faults("forward", {"nodes": [x, one | {"ties": "first"}]}) == [("attribute", "/nodes/1")]
+    assert faults("forward", {"nodes": [x, more | {"axis": 0}]}) == [("attribute", "/nodes/1/axis")]
+    assert faults("forward", {"nodes": [x, one | {"ties": "first"}]}) == [
+        ("attribute", "/nodes/1/ties")
+    ]
 
 
 def test_further_outputs_are_named_by_number() -> None:

@@ -9,8 +9,10 @@ import pytest
 from service.engine.control import Limits
 from service.engine.errors import GraphError, LimitExceeded
 from service.wire.context import Context, WouldBlock, recent_graphs
+from service.wire.decode import read_request
 from service.wire.errors import GraphNotFound, MalformedJson
-from service.wire.requests import AnalyzeRequest, GradientRequest, colons_beside, read_request
+from service.wire.quick import colons_beside
+from service.wire.requests import AnalyzeRequest, GradientRequest
 
 GRAPH = {
     "nodes": [
