@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -161,3 +163,30 @@ def test_a_wide_gate_on_floats_does_what_it_does_on_arrays(inputs: int, ties: st
     assert program.floats
     on_arrays = derivatives.vjp(program, {}, {"y": 1.0}).gradients
     assert gradient(program, {}).gradients == {name: float(g) for name, g in on_arrays.items()}
+
+
+def test_a_cumulative_product_has_a_gradient_in_linear_memory() -> None:
+    """It took a matrix of every place by every other one, which no limit saw."""
+    size = 20_000
+    spec = GraphSpec(["x", "y", "f"], ["input", "cumulative_prod", "sum"], [(), ["x"], ["y"]])
+    spec.leaves[0] = Leaf("input", np.ones(size), (size,))
+    program = program_for(resolve(spec), {})
+    tracemalloc.start()
+    try:
+        slopes = gradient(program, {}).gradients["x"]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * 8 * size
+    np.testing.assert_array_equal(slopes, np.arange(size, 0, -1))
+
+
+def test_slopes_of_a_cumulative_product_are_right_where_factors_are_zero() -> None:
+    x = np.array([2.0, 0.0, -3.0, 0.0, 0.5])
+    spec = GraphSpec(["x", "y"], ["input", "cumulative_prod"], [(), ["x"]])
+    spec.leaves[0] = Leaf("input", x, (5,))
+    slopes = derivatives.jacobian(program_for(resolve(spec), {}), {}).jacobian["y"]["x"]
+    expected = [
+        [math.prod(np.delete(x[: i + 1], k)) if k <= i else 0.0 for k in range(5)] for i in range(5)
+    ]
+    np.testing.assert_array_equal(slopes, expected)

@@ -27,7 +27,8 @@ from service.onnx import OnnxError, from_onnx, to_onnx
 from service.wire.decode import read_graph
 
 NOT_IN_ONNX = {
-    "cumulative_prod", "inv", "solve", "cofactor", "slogdet", "cholesky", "eigh", "svd", "qr",
+    "cumulative_prod", "linear_recurrence",
+    "inv", "solve", "cofactor", "slogdet", "cholesky", "eigh", "svd", "qr",
     "erfinv", "log_ndtr", "inverse_mills", "polygamma", "digamma", "lgamma",
 }  # fmt: skip
 OPERATORS = [

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from service.engine.errors import OperatorError
-from service.engine.operators._batch import shift_axis
+from service.engine.operators._batch import shift_axis, spread
 from service.engine.registry import (
     REGISTRY,
     Attribute,
@@ -18,7 +18,7 @@ from service.engine.registry import (
     Scales,
     TensorSpec,
 )
-from service.engine.shapes import checked_axes, checked_axis, floating, reduced
+from service.engine.shapes import checked_axes, checked_axis, floating, promote, reduced
 from service.engine.spelling import Spelling
 
 AXIS = {
@@ -295,19 +295,101 @@ def _cumulative_sum_rule(xp: Any, g: Any, y: Any, x: Any, axis: int) -> Any:
     return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
 
 
+def _recurrence_infer(a: TensorSpec, b: TensorSpec, *, axis: int) -> TensorSpec:
+    if a.shape != b.shape:
+        raise OperatorError("the shapes differ", shapes=(a.shape, b.shape))
+    checked_axis(axis, a.ndim)
+    return TensorSpec(a.shape, floating(promote(a, b)))
+
+
+def _recurrence(a: Any, b: Any, *, axis: int) -> Any:
+    result = np.array(b, np.result_type(a, b))
+    steps, factors = np.moveaxis(result, axis, 0), np.moveaxis(np.asarray(a), axis, 0)
+    if steps.ndim == 1:  # numbers are quicker one by one than arrays of one
+        for start in range(1, len(steps), 65_536):
+            part = slice(start, start + 65_536)
+            held = steps[start - 1 : start].tolist()
+            for factor, number in zip(factors[part].tolist(), steps[part].tolist(), strict=True):
+                held.append(factor * held[-1] + number)
+            steps[part] = held[1:]
+    else:
+        for i in range(1, len(steps)):
+            steps[i] += factors[i] * steps[i - 1]
+    return result
+
+
+def _recurrence_flops(a: TensorSpec, b: TensorSpec, *, axis: int) -> int:
+    return 100 * a.size if a.ndim == 1 else 2 * a.size + 2_000 * a.shape[axis]
+
+
+def _shifted(xp: Any, x: Any, axis: int, edge: float, *, back: bool = False) -> Any:
+    """`x` one place further along `axis` (or one place back), with `edge` where nothing is left."""
+    size = x.shape[axis]
+    starts, stops = ((1,), (size,)) if back else ((0,), (size - 1,))
+    rest = xp.slice(x, starts=starts, stops=stops, axes=(axis,), steps=None)
+    shape = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
+    end = xp.cast(xp.broadcast_to(edge, shape=shape), dtype=str(x.dtype))
+    return xp.concat(*((rest, end) if back else (end, rest)), axis=axis)
+
+
+def _backward_recurrence(xp: Any, a: Any, g: Any, axis: int) -> Any:
+    """What reaches place i of a recurrence: s[i] = g[i] + a[i + 1] * s[i + 1]."""
+    later = xp.flip(_shifted(xp, a, axis, 0.0, back=True), axis=axis)
+    return xp.flip(xp.linear_recurrence(later, xp.flip(g, axis=axis), axis=axis), axis=axis)
+
+
+def _recurrence_rules() -> tuple[Any, Any]:
+    def by_a(xp: Any, g: Any, y: Any, a: Any, b: Any, axis: int) -> Any:
+        axis = axis % a.ndim
+        if a.shape[axis] == 0:
+            return g
+        return _backward_recurrence(xp, a, g, axis) * _shifted(xp, y, axis, 0.0)
+
+    def by_b(xp: Any, g: Any, y: Any, a: Any, b: Any, axis: int) -> Any:
+        axis = axis % a.ndim
+        return _backward_recurrence(xp, a, g, axis) if a.shape[axis] else g
+
+    return by_a, by_b
+
+
+def _recurrence_batch(xp: Any, flags: tuple[bool, ...], a: Any, b: Any, *, axis: int) -> Any:
+    a, b = spread(xp, flags, (a, b))
+    return xp.linear_recurrence(a, b, axis=axis % (a.ndim - 1) + 1)
+
+
+REGISTRY.register(
+    Operator(
+        name="linear_recurrence",
+        analytic=True,
+        batch=_recurrence_batch,
+        group="reduction",
+        numbers="floating",
+        inputs=("a", "b"),
+        summary="For every place b plus a times the result of the place before it along an axis.",
+        infer=_recurrence_infer,
+        forward=_recurrence,
+        vjp=_recurrence_rules(),
+        attributes={"axis": Attribute("axis", -1, "the axis along which")},
+        flops=_recurrence_flops,
+        formula="y[0] = b[0]; y[i] = a[i] * y[i - 1] + b[i]",
+        gradient_formula="db[i] = g[i] + a[i + 1] * db[i + 1]; da[i] = db[i] * y[i - 1]",
+        domain=Domain(
+            examples=(
+                Example(((5,), (5,))),
+                Example(((3, 4), (3, 4)), {"axis": 0}),
+                Example(((1,), (1,))),
+            )
+        ),
+    )
+)
+
+
 def _cumulative_prod_rule(xp: Any, g: Any, y: Any, x: Any, axis: int) -> Any:
     """dx[k] = Π_{j<k} x[j] · Σ_{i≥k} g[i] · Π_{k<j≤i} x[j], which divides by nothing."""
     axis = axis % x.ndim
-    order = (*(i for i in range(x.ndim) if i != axis), axis)
-    back = tuple(order.index(i) for i in range(x.ndim))
-    x, g = xp.permute_dims(x, axes=order), xp.permute_dims(g, axes=order)
-    size = x.shape[-1]
-    rows = xp.expand_dims(x, axis=-2)
-    later = np.arange(size)[None, :] > np.arange(size)[:, None]
-    runs = xp.cumulative_prod(xp.where(later, rows, 1.0), axis=-1)
-    tails = xp.where(later | np.eye(size, dtype=bool), runs * xp.expand_dims(g, axis=-2), 0.0)
-    dx = _exclusive(xp, x, x.ndim - 1) * xp.sum(tails, axis=-1)
-    return xp.permute_dims(dx, axes=back)
+    if x.shape[axis] == 0:
+        return g
+    return _backward_recurrence(xp, x, g, axis) * _shifted(xp, y, axis, 1.0)
 
 
 _ALONG = {"axis": Attribute("axis", -1, "the axis along which")}
