@@ -137,13 +137,11 @@ def problem(error: BaseException) -> Problem:
         case EngineError():
             return Problem(CODES["invalid_request"], _short(str(error)))
         case MemoryError():
-            return Problem(
-                CODES["overloaded"],
-                "there is not enough memory for this request now",
-                headers=(("retry-after", "1"),),
-            )
+            detail = "this request needs more memory than there is"
+            return Problem(CODES["limit_exceeded"], detail, members={"limit": "memory"})
         case RecursionError():
-            return Problem(CODES["limit_exceeded"], "the request is nested too deeply")
+            detail = "the request is nested too deeply"
+            return Problem(CODES["limit_exceeded"], detail, members={"limit": "nesting"})
     return _foreign(error)
 
 

@@ -107,7 +107,7 @@ def test_a_limit_says_which_its_value_and_what_was_asked() -> None:
         (HTTPException(404), 404, "not_found"),
         (HTTPException(405), 405, "method_not_allowed"),
         (HTTPException(418), 400, "bad_request"),
-        (MemoryError(), 503, "overloaded"),
+        (MemoryError(), 413, "limit_exceeded"),
         (RecursionError(), 413, "limit_exceeded"),
         (msgspec.DecodeError("at byte 3"), 400, "malformed_json"),
         (msgspec.ValidationError("Expected int"), 422, "invalid_request"),

@@ -28,7 +28,12 @@ from service.engine.registry import Argument
 Tensors = Literal["norm", "cells"]
 
 MAX_NODES = 300
-"""Graphs with more nodes are summarised."""
+"""Graphs with more nodes, or with ten times as many edges, are summarised."""
+
+
+def is_large(program: Program, max_nodes: int = MAX_NODES) -> bool:
+    """Whether the circuit of a program is shown as a summary."""
+    return len(program.graph) > max_nodes or program.cost.edges > 10 * max_nodes
 
 
 def circuit_of(
@@ -49,7 +54,7 @@ def circuit_of(
     Without `gradients` only values are shown. Above `max_nodes` nodes it is summarised,
     without values. Raises what `compute.gradient` raises.
     """
-    if len(program.graph) > max_nodes:
+    if is_large(program, max_nodes):
         return summarised(plain(program, output), max_nodes)
     found, note = None, ""
     if gradients:

@@ -25,6 +25,10 @@ Placed = tuple[dict[int, Point], list[Link]]
 _SWEEPS = 8
 
 
+LIBRARY_VERTICES = 1_000
+"""fast-sugiyama lets no other thread run, 30 ms long for so many; more take far longer."""
+
+
 def arrange(count: int, links: list[Link], spacing: float) -> Placed:
     """Rows and layers of connected vertices 0 to count - 1, and of dummies where links pass.
 
@@ -33,12 +37,14 @@ def arrange(count: int, links: list[Link], spacing: float) -> Placed:
     """
     if not links:
         return {0: (0.0, 0.0)}, []
-    return _arranged(count, links, spacing)
+    layer = longest_paths(count, links)
+    passed = sum(layer[target] - layer[source] - 1 for source, target in links)
+    return (_arranged if count + passed <= LIBRARY_VERTICES else plain)(count, links, spacing)
 
 
 def plain(count: int, links: list[Link], spacing: float) -> Placed:
     """`arrange` by this module alone."""
-    layer = _layered(count, links)
+    layer = longest_paths(count, links)
     short: list[Link] = []
     for source, target in links:
         stops = [source]
@@ -57,7 +63,7 @@ def plain(count: int, links: list[Link], spacing: float) -> Placed:
     return {vertex: (places[vertex], float(rank)) for vertex, rank in enumerate(layer)}, short
 
 
-def _layered(count: int, links: Sequence[Link]) -> list[int]:
+def longest_paths(count: int, links: Sequence[Link]) -> list[int]:
     """A layer for every vertex: by its longest path from what reads nothing.
 
     Then a tree of vertices that are read once each moves down to its reader, so that no long

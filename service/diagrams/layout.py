@@ -68,6 +68,13 @@ class Layout:
     height: float = 0.0
 
 
+def room(circuit: Circuit) -> int:
+    """How many vertices its layout has, those included at which long wires pass layers."""
+    boxes, links = _vertices(circuit)
+    layer = layers.longest_paths(len(boxes), links)
+    return len(boxes) + sum(layer[target] - layer[source] - 1 for source, target in links)
+
+
 def place(circuit: Circuit) -> Layout:
     """Lay a circuit out; the same circuit always gets the same layout."""
     boxes, links = _vertices(circuit)

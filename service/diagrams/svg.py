@@ -15,13 +15,29 @@ from xml.sax.saxutils import escape, quoteattr
 from service.diagrams import style, text
 from service.diagrams.cells import CELL, FAINTEST, Cells
 from service.diagrams.circuit import Circuit
-from service.diagrams.layout import Box, Layout, Route, gate_width, label_cells, label_lines, place
+from service.diagrams.layout import (
+    Box,
+    Layout,
+    Route,
+    gate_width,
+    label_cells,
+    label_lines,
+    place,
+    room,
+)
+from service.diagrams.summary import MOST_GROUPS, summarised
+
+MOST_VERTICES, MOST_EDGES = 4_000, 1_000
+"""Circuits whose layout has more are drawn as a summary: that of so many takes a second."""
 
 
 def draw(circuit: Circuit) -> str:
-    """The SVG document of a circuit."""
-    layout = place(circuit)
-    return "".join(_document(circuit, layout))
+    """The SVG document of a circuit; one that is too tangled to be read is summarised."""
+    shown, groups = circuit, MOST_GROUPS
+    while groups > 3 and (len(shown.edges) > MOST_EDGES or room(shown) > MOST_VERTICES):
+        shown = summarised(circuit, groups)
+        groups //= 2
+    return "".join(_document(shown, place(shown)))
 
 
 def _document(circuit: Circuit, layout: Layout) -> Iterator[str]:

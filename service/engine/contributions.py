@@ -77,9 +77,10 @@ def contributions(
     """The backward pass from one output with every edge's contribution.
 
     Tensors have the shape and dtype of the place they belong to. Raises what
-    `compute.gradient` raises.
+    `compute.gradient` raises, and LimitExceeded: every edge has tensors of its own.
     """
     graph = program.graph
+    program.limits.check("elements_total", 3 * program.cost.read)
     name = chosen_output(program, output)
     seed = checked_cotangent(program, name, cotangent)
     named = forward(program, inputs, control=control).values or {}

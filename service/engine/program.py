@@ -38,8 +38,8 @@ class Cost:
     """What one forward run takes: nodes, elements and bytes of all values, flops.
 
     A gradient takes about three times the flops and twice the bytes. `edges` are the inputs
-    of all gates, composites taken apart; `overhead` is what the interpreter takes for them in
-    nanoseconds, whatever their size.
+    of all gates, composites taken apart, and `read` the elements of them all; `overhead` is
+    what the interpreter takes for them in nanoseconds, whatever their size.
     """
 
     nodes: int
@@ -47,6 +47,7 @@ class Cost:
     bytes: int
     flops: int
     edges: int
+    read: int
     overhead: int
 
     def nanoseconds(self, sweeps: float, *, traced: bool = False) -> int:
@@ -79,8 +80,19 @@ class Program:
         self._input_specs = specs
         self.derived: Recent[Any, Any] = Recent(_DERIVED_KEPT)
         self.straight: Any = None
+        self._check_outputs()
         if not self.floats:
             self._check_total()
+
+    def _check_outputs(self) -> None:
+        """Raise GraphError for an output that its node does not have."""
+        faults = [
+            Fault("unknown_node", f"no node '{name[:64]}'", node=name[:64], pointer="/output")
+            for name in self.graph.outputs
+            if name not in self.graph.index and (self.floats or name not in self.code.names)
+        ]
+        if faults:
+            raise GraphError(faults)
 
     def _check_total(self) -> None:
         self.limits.check("elements_total", self.cost.elements)
@@ -104,15 +116,17 @@ class Program:
             wide = sum(map(len, graph.many.values()))
             edges = 2 * len(graph.codes) + wide
             overhead = _FLOAT_NODE * count + _FLOAT_EDGE * wide
-            return Cost(count, count, 32 * count, len(graph.codes) + wide, edges, overhead)
-        elements = nbytes = flops = edges = 0
-        for slot, step in enumerate(self.code.steps):
+            return Cost(count, count, 32 * count, len(graph.codes) + wide, edges, edges, overhead)
+        elements = nbytes = flops = edges = read = 0
+        steps = self.code.steps
+        for slot, step in enumerate(steps):
             for spec in step.specs or (step.spec,):
                 elements += spec.size
                 nbytes += spec.nbytes
             flops += self.code.flops(slot)
             edges += max(1, len(step.inputs))
-        return Cost(len(self.graph), elements, nbytes, flops, edges, _ARRAY_EDGE * edges)
+            read += sum(steps[source].spec.size for source in step.inputs)
+        return Cost(len(self.graph), elements, nbytes, flops, edges, read, _ARRAY_EDGE * edges)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -153,7 +153,8 @@ class Builder:
         return lambda *inputs, **attrs: self.emit(op, inputs, attrs)
 
     def input(self, name: str, spec: TensorSpec) -> Traced:
-        """A leaf that gets its value at run time."""
+        """A leaf that gets its value at run time. Raises OperatorError, LimitExceeded."""
+        self._check(spec)
         slot = self._add(Step(_INPUT, (), {}, spec, name=name))
         self.code.names[name] = self.code.inputs[name] = slot
         return Traced(self, slot)

@@ -24,7 +24,7 @@ from service.engine.program import Program
 from service.explain.dimensions import broadcast_for, product_for
 from service.explain.latex import Formula, symbol
 from service.explain.sentences import Branch, accumulation_sentence, backward_sentence
-from service.explain.staged import Stage, Staged, staged
+from service.explain.staged import Assignment, Stage, Staged, staged
 
 _MATRIX_GATES = ("matmul",)
 
@@ -49,7 +49,7 @@ def explain(
         cotangent = np.ones(spec.shape, spec.dtype)
         note = f"the gradients are those of sum({name})"
     back = contributions(program, inputs, output=name, cotangent=cotangent, control=control)
-    return _Explainer(program, inputs, name, cotangent, back, note).explain()
+    return _Explainer(program, inputs, name, cotangent, back, note, control).explain()
 
 
 class _Explainer:
@@ -61,7 +61,9 @@ class _Explainer:
         cotangent: Any,
         back: Backward,
         note: str,
+        control: Control | None,
     ) -> None:
+        self.control = control
         self.program = program
         self.graph = program.graph
         self.inputs = inputs
@@ -78,7 +80,12 @@ class _Explainer:
         self.staged: Staged | None
         try:
             self.staged = staged(
-                program, inputs, output=output, cotangent=cotangent, careful=not finite
+                program,
+                inputs,
+                output=output,
+                cotangent=cotangent,
+                careful=not finite,
+                control=control,
             )
         except Unprintable:
             self.staged = None
@@ -157,6 +164,10 @@ class _Explainer:
             "value": self.back.values[position, 0],
         }
 
+    def _look(self) -> None:
+        if self.control is not None:
+            self.control.check()
+
     def _gradient(self, place: tuple[int, int]) -> Any:
         held = self.back.gradients.get(place)
         if held is not None:
@@ -168,6 +179,7 @@ class _Explainer:
         for position in self.graph.order:
             if position not in self.needed:
                 continue
+            self._look()
             node, op = self.graph.ids[position], self.graph.operator(position)
             self.numbers[node] = len(steps) + 1
             stages = self.stages[node]
@@ -226,6 +238,7 @@ class _Explainer:
         steps: list[dict[str, Any]] = []
         before: dict[tuple[int, int], Any] = {}
         for position, edges in by_gate.items():
+            self._look()
             node, op = self.graph.ids[position], self.graph.operator(position)
             sources = sources_of(self.program, position)
             stages = self.stages[node]
@@ -254,11 +267,13 @@ class _Explainer:
                 "edges": [],
                 "code": [str(line) for stage in reversed(stages) for line in stage.backward],
             }
+            lines: dict[int | None, Assignment] = {}
+            for line in stages[0].backward if len(stages) == 1 else ():
+                lines.setdefault(line.input_index, line)
             for edge in edges:
                 key = (edge.source, edge.output)
-                step["edges"].append(
-                    self._edge(edge, sources, before.get(key), totals[key], stages)
-                )
+                own = lines.get(edge.input_index)
+                step["edges"].append(self._edge(edge, sources, before.get(key), totals[key], own))
                 before[key] = edge.total
             steps.append(step)
         return steps
@@ -287,12 +302,9 @@ class _Explainer:
         sources: tuple[Source, ...],
         before: Any,
         total: int,
-        stages: list[Stage],
+        line: Assignment | None,
     ) -> dict[str, Any]:
         name = self._name(sources[edge.input_index])
-        lines = []
-        if len(stages) == 1:
-            lines = [line for line in stages[0].backward if line.input_index == edge.input_index]
         made: dict[str, Any] = {
             "input": name,
             "input_index": edge.input_index,
@@ -308,13 +320,11 @@ class _Explainer:
                 accumulation_sentence(name, before, edge.value, edge.total, edge.place)
                 or f"{name} is used {total} times; this is the first part of its gradient."
             )
-        if lines:
-            made["code"] = str(lines[0])
-            sign = r"\mathrel{+}=" if lines[0].adds else "="
-            target = self.formula.gradients.get(lines[0].target, name)
-            made["latex"] = (
-                f"{self.formula.partial(target)} {sign} {self.formula.text(lines[0].value)}"
-            )
+        if line is not None:
+            made["code"] = str(line)
+            sign = r"\mathrel{+}=" if line.adds else "="
+            target = self.formula.gradients.get(line.target, name)
+            made["latex"] = f"{self.formula.partial(target)} {sign} {self.formula.text(line.value)}"
         dimensions = self._dimensions(edge, sources, name)
         if dimensions:
             made["dimensions"] = dimensions

@@ -18,6 +18,7 @@ import numpy as np
 
 from service.engine.code import Code, Step
 from service.engine.compute import checked_cotangent, chosen_output, tensor_leaves
+from service.engine.control import Control
 from service.engine.operators.leaves import PROJECT
 from service.engine.printing import Printer, as_integers, identifier, literal
 from service.engine.program import Program
@@ -95,6 +96,7 @@ def staged(
     output: str | None = None,
     cotangent: Any = None,
     careful: bool = False,
+    control: Control | None = None,
 ) -> Staged:
     """The staged code of a program at these inputs.
 
@@ -107,7 +109,7 @@ def staged(
     if cotangent is None and spec.shape != () and spec.floating:
         cotangent = np.ones(spec.shape, spec.dtype)
     seed = checked_cotangent(program, name, cotangent)
-    return _Writer(program, inputs, name, seed, careful).write()
+    return _Writer(program, inputs, name, seed, careful, control).write()
 
 
 class _Writer:
@@ -120,7 +122,9 @@ class _Writer:
         output: str,
         seed: Any,
         careful: bool,
+        control: Control | None = None,
     ) -> None:
+        self.control = control
         self.program = program
         self.code = program.code
         self.values = tensor_leaves(program, inputs)
@@ -258,6 +262,8 @@ class _Writer:
         at: str = "",
         repeated: bool = False,
     ) -> Assignment:
+        if self.control is not None:
+            self.control.check()
         printer = printer or self.forward
         text = printer.source(value)
         self.modules |= printer.modules
@@ -344,7 +350,7 @@ class _Writer:
         total: Mapping[int, int],
     ) -> None:
         """Trace one gate's rules and write their lines."""
-        builder = Builder(self.program.dtype, share=True)
+        builder = Builder(self.program.dtype, share=True, control=self.control)
         known: dict[int, Traced] = {}
         names: dict[int, str] = {}
 
@@ -479,17 +485,13 @@ class _Writer:
         uses: Counter[int] = Counter()
         visited: set[int] = set()
 
-        def walk(slot: int) -> None:
+        waiting = [term.slot for _, _, term in terms if isinstance(term, Traced)]
+        while waiting:
+            slot = waiting.pop()
             uses[slot] += 1
-            if slot in names or slot in visited:
-                return
-            visited.add(slot)
-            for source in steps[slot].inputs:
-                walk(source)
-
-        for _, _, term in terms:
-            if isinstance(term, Traced):
-                walk(term.slot)
+            if slot not in names and slot not in visited:
+                visited.add(slot)
+                waiting += steps[slot].inputs
         made = []
         for slot in sorted(uses):
             step = steps[slot]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from service.diagrams.build import MAX_NODES, circuit_of, plain
+from service.diagrams.build import MAX_NODES, circuit_of, is_large, plain
 from service.diagrams.circuit import Circuit
 from service.diagrams.formats import dot, mermaid, node_link
 from service.diagrams.summary import summarised
@@ -63,15 +63,14 @@ def _parse(body: bytes, context: Context, may_block: bool = True, /) -> Prepared
             )
         else:
             circuit = plain(program, request.output)
-            if len(circuit.nodes) > MAX_NODES:
+            if is_large(program):
                 circuit = summarised(circuit, MAX_NODES)
         return Answer(written(circuit, request.format), MEDIA[request.format])
 
-    nodes = len(graph)
-    drawn = _DRAWN_NANOSECONDS * nodes if nodes <= MAX_NODES else _READ_NANOSECONDS * nodes
-    return PreparedRequest(
-        Cost(4 * program.cost.flops + drawn, _NODE_BYTES * nodes, nodes), execute
-    )
+    known = program.cost
+    parts = max(known.nodes, known.edges)
+    drawn = (_READ_NANOSECONDS if is_large(program) else _DRAWN_NANOSECONDS) * parts
+    return PreparedRequest(Cost(4 * known.flops + drawn, _NODE_BYTES * parts, known.nodes), execute)
 
 
 router = Router(

@@ -15,11 +15,11 @@ from service.wire.context import Context
 from service.wire.decode import read_request
 from service.wire.explaining import ExplainRequest, ExplainResponse
 
-MAX_NODES = 5_000
+MAX_NODES, MAX_EDGES = 5_000, 20_000
 """A longer explanation is read by nobody."""
 _NODE_NANOSECONDS = 300_000
 _NODE_BYTES = 1_500
-_ELEMENT_BYTES = 22 * 8
+_ELEMENT_BYTES = 22 * 4
 
 
 def _parse(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
@@ -28,7 +28,9 @@ def _parse(body: bytes, context: Context, may_block: bool = True, /) -> Prepared
         raise LimitExceeded("explained_nodes", MAX_NODES, len(graph))
     program = program_for(graph, request.inputs, request.dtype, context.limits)
     known = program.cost
-    size = _NODE_BYTES * known.nodes + _ELEMENT_BYTES * known.elements
+    if known.edges > MAX_EDGES:
+        raise LimitExceeded("explained_edges", MAX_EDGES, known.edges)
+    size = _NODE_BYTES * known.edges + _ELEMENT_BYTES * (known.elements + known.read)
     if size > context.max_output_bytes:
         raise LimitExceeded("output_bytes", context.max_output_bytes, size)
 
@@ -42,7 +44,7 @@ def _parse(body: bytes, context: Context, may_block: bool = True, /) -> Prepared
         )
         return encode(made, request.encoding)
 
-    flops = 4 * known.flops + _NODE_NANOSECONDS * known.nodes
+    flops = 4 * known.flops + _NODE_NANOSECONDS * max(known.nodes, known.edges)
     return PreparedRequest(Cost(flops, size, known.nodes), execute)
 
 
