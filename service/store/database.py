@@ -6,7 +6,7 @@ import base64
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from threading import Lock
@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import (
     URL,
     Connection,
+    Delete,
     Engine,
     Select,
     and_,
@@ -30,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.pool import QueuePool
 
 from service.store.canonical import content_id
+from service.store.database_file import LOG_PAGES, DatabaseFile
 from service.store.folder import TaskFolder
 from service.store.migrate import upgrade
 from service.store.model import (
@@ -61,6 +63,8 @@ class DatabaseStore:
         self, url: str, *, folder: TaskFolder | None = None, max_bytes: int | None = None
     ) -> None:
         self._engine = _engine(make_url(url), max_bytes)
+        path = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
+        self._file = DatabaseFile(path) if path and path != ":memory:" else None
         self._folder = folder
         self._ready = False
         self._preparing = Lock()
@@ -146,8 +150,7 @@ class DatabaseStore:
             statement = delete(GRAPHS).where(GRAPHS.c.id == reference)
         else:
             statement = delete(NAMES).where(NAMES.c.name == reference)
-        with self._writing() as connection:
-            return bool(connection.execute(statement).rowcount)
+        return self._delete(statement)
 
     def _entries(self, connection: Connection, ids: Sequence[str]) -> list[GraphEntry]:
         """The entries of those graphs that are there, oldest first."""
@@ -215,9 +218,22 @@ class DatabaseStore:
         self._not_mounted(task_id)
         if not _is_reference(task_id):
             return False
+        return self._delete(delete(TASKS).where(TASKS.c.id == task_id))
+
+    def _delete(self, statement: Delete) -> bool:
+        """Whether a row was deleted; on a full disk the file's reserve makes room for that."""
+        try:
+            with self._writing() as connection:
+                return bool(connection.execute(statement).rowcount)
+        except StoreFull:
+            if self._file is None or not self._file.release_reserve():
+                raise
         with self._writing() as connection:
-            statement = delete(TASKS).where(TASKS.c.id == task_id)
-            return bool(connection.execute(statement).rowcount)
+            deleted = bool(connection.execute(statement).rowcount)
+        with suppress(exc.DBAPIError), self._engine.connect() as connection:
+            connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        self._file.keep_reserve()
+        return deleted
 
     def _not_mounted(self, task_id: str) -> None:
         if self._folder is not None and task_id in self._folder:
@@ -230,6 +246,16 @@ class DatabaseStore:
         try:
             with self._reading() as connection:
                 connection.execute(text("SELECT 1"))
+        except StoreUnavailable:
+            return False
+        return True
+
+    def intact(self) -> bool:
+        """See `Store.intact`."""
+        if self._file is None or not self._ready:
+            return True
+        try:
+            self._file.check_tables((GRAPHS.name, NAMES.name, TASKS.name))
         except StoreUnavailable:
             return False
         return True
@@ -257,11 +283,18 @@ class DatabaseStore:
                 yield connection
 
     def _prepare(self) -> None:
+        if self._ready and self._file is not None:
+            self._file.check()
+            if self._file.replaced():
+                self._engine.dispose()
+                self._ready = False
         if self._ready:
             return
         with self._preparing:
             if not self._ready:
                 upgrade(self._engine)
+                if self._file is not None:
+                    self._file.remember()
                 self._ready = True
 
 
@@ -327,6 +360,7 @@ def _set_up_sqlite(raw: sqlite3.Connection, max_bytes: int | None) -> None:
     """Transactions begin where we say so; write-ahead log; foreign keys; a bound on size."""
     raw.isolation_level = None
     raw.execute("PRAGMA foreign_keys = ON")
+    raw.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     if max_bytes is not None:
         (page,) = raw.execute("PRAGMA page_size").fetchone()
         raw.execute(f"PRAGMA max_page_count = {max(16, max_bytes // page)}")

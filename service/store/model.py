@@ -142,6 +142,10 @@ class Store(Protocol):
         """Whether the store answers now."""
         ...
 
+    def intact(self) -> bool:
+        """False when the file that holds the store is gone or damaged."""
+        ...
+
     def close(self) -> None:
         """Give connections back."""
         ...

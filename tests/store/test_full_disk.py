@@ -33,6 +33,13 @@ else:
     sys.exit("the disk never was full")
 assert store.get_graph("kept") == '{"expression":"x * y"}'
 assert len(store.list_graphs(5).items) == 5
+assert store.delete_graph("kept")
+assert store.get_graph("kept") is None
+every = [entry.id for entry in store.list_graphs(1000).items]
+assert len(every) > 100
+for graph_id in every:
+    assert store.delete_graph(graph_id)
+assert store.list_graphs(5).items == ()
 os.unlink(ballast)
 store.put_graph(next(texts))
 print("went on")
@@ -41,7 +48,7 @@ print("went on")
 
 def test_a_full_disk_is_told_and_got_over(tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
-    mount = f"mount -t tmpfs -o size=2m tmpfs {tmp_path}"
+    mount = f"mount -t tmpfs -o size=8m tmpfs {tmp_path}"
     if (
         unshare is None
         or subprocess.run(
