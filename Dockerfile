@@ -12,6 +12,7 @@ RUN python -m venv /opt/gradient \
     && /opt/gradient/bin/python -m pip install --require-hashes -r requirements.txt \
     && /opt/gradient/bin/python -m pip install --require-hashes -r requirements-jit.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY docs ./docs
 COPY service ./service
 RUN /opt/gradient/bin/python -m pip install --no-deps --no-build-isolation . \
     && /opt/gradient/bin/python -m pip uninstall -y pip setuptools

@@ -12,7 +12,7 @@ JOBS ?= 2
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help setup serve test lint format types browser postgres promtool node r test-oracles test-cluster test-wheels test-clients test-prometheus test-survival \
-	fuzz load bench image-test sbom audit licences lock openapi clean
+	fuzz load bench image-test sbom audit licences lock openapi docs clean
 
 help: ## show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -135,9 +135,12 @@ bench: $(VENV)/.dev ## ratios against the references, each in a process of its o
 image-test: ## build the image without an engine, run it, ask it for a gradient
 	scripts/image-test.sh
 
-openapi: $(VENV)/.core ## write what is generated: openapi/openapi.json, docs/operators.md
-	$(BIN)/gradient-service openapi > openapi/openapi.json
+docs: $(VENV)/.core ## write the pages of docs/ that are made from the code
+	$(BIN)/python scripts/docs.py
 	$(BIN)/gradient-service operators --markdown > docs/operators.md
+
+openapi: $(VENV)/.core ## write openapi/openapi.json
+	$(BIN)/gradient-service openapi > openapi/openapi.json
 
 lock: ## pin all dependencies with hashes
 	scripts/lock.sh

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,24 +54,3 @@ def test_named_make_targets_exist() -> None:
 def test_named_files_exist() -> None:
     for name in re.findall(r"`((?:service|deploy|examples|openapi)/[\w./-]*)`", README):
         assert (ROOT / name).exists(), name
-
-
-@pytest.mark.parametrize(
-    ("language", "name"), [("js", "gradient.mjs"), ("r", "gradient.R"), ("julia", "gradient.jl")]
-)
-def test_examples_of_other_languages_are_those_that_are_kept(language: str, name: str) -> None:
-    """The tests of the client run the files."""
-    (shown,) = re.findall(rf"```{language}\n(.*?)```", README, re.S)
-    kept = (ROOT / "examples" / "clients" / name).read_text()
-    assert shown.split('8000";\n\n')[-1].rstrip() in kept
-
-
-def test_javascript_of_the_readme_answers(server: Server, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
-    (shown,) = re.findall(r"```js\n(.*?)```", README, re.S)
-    script = tmp_path / "readme.mjs"
-    script.write_text(shown.replace("http://127.0.0.1:8000", server.url))
-    done = subprocess.run([node, script], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout == "-12 { x: -4, y: -4, z: 3 }\n", done.stderr
