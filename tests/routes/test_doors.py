@@ -12,7 +12,8 @@ from service.settings import SCOPES, ApiKey
 from tests.routes.calling import Caller
 
 GRAPH = {"graph": {"expression": "x * x"}, "inputs": {"x": 3}}
-FOR_ANY_KEY = {"/", "/docs", "/openapi.json", "/problems", "/problems/{code}"}
+PAGES = {"/", "/docs", "/guide", "/guide/{name}", "/guide/pictures/{name}"}
+FOR_ANY_KEY = PAGES | {"/openapi.json", "/problems", "/problems/{code}"}
 
 
 def keys() -> tuple[ApiKey, ...]:
