@@ -95,9 +95,13 @@ class HvpResponse(_WithWarnings):
 class InputCheck(_Answer):
     """The check of one input."""
 
-    passed: bool
+    passed: bool | None = Field(
+        description="null where nothing could be decided; the verdict says why."
+    )
     elements: int
-    checked: int = Field(description="Elements that were moved: a sample of a large input.")
+    checked: int = Field(
+        description="Elements that were compared; of a large input a sample is moved."
+    )
     step: float
     errors: dict[str, float | Literal["NaN", "Infinity"] | None] = Field(
         description="`absolute`, `relative_max`, `relative_sum`, `norm_ratio`, `gradcheck`, "
@@ -113,14 +117,15 @@ class InputCheck(_Answer):
     )
     taylor: Literal["right", "wrong", "rounding", "kink"]
     kink_crossed: list[list[int]] = Field(
-        description="Indices whose two sides lie on different branches; left out of the errors."
+        description="Indices whose step crossed a kink. A smaller one was taken; at the kink "
+        "itself the gradient is held between the slopes on its two sides."
     )
 
 
 class CheckResponse(_Answer):
     """Gradients held against differences of values."""
 
-    passed: bool
+    passed: bool | None = Field(description="null where of an input nothing could be decided.")
     method: Literal["central", "five_point", "complex_step"]
     output: str
     inputs: dict[str, InputCheck]

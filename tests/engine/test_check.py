@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from service.engine import check as module
-from service.engine.check import METHODS, Method, check
+from service.engine.check import METHODS, Method, check, probe
 from service.engine.compute import gradient
 from service.engine.control import Control
 from service.engine.errors import DeadlineExceeded, GraphError
@@ -108,12 +108,14 @@ def test_large_input_is_sampled() -> None:
     assert (found.elements, found.checked, found.passed) == (3000, 1000, True)
 
 
-def test_single_precision_takes_a_larger_step() -> None:
+def test_single_precision_is_checked_in_double() -> None:
     inputs = {"x": np.array([0.3, 0.7], np.float32)}
     made = program_for(resolve(parse_expression("sum(exp(x))")), inputs, "float32")
-    report = check(made, inputs, tolerance=1e-2)
+    report = check(made, inputs)
     assert report.passed
-    assert report.inputs["x"].step > 1e-3
+    assert report.inputs["x"].step < 1e-5
+    wrong = {"x": np.exp(inputs["x"].astype(float)) * 1.0001}
+    assert check(made, inputs, gradients=wrong).passed is False
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -182,8 +184,8 @@ def test_runs_are_bounded_beforehand(
 
         return one
 
-    monkeypatch.setattr(module, "run", counted(forward.run))
-    monkeypatch.setattr(module, "_run_complex", counted(module._run_complex))
+    monkeypatch.setattr(probe, "run", counted(forward.run))
+    monkeypatch.setattr(probe, "run_complex", counted(probe.run_complex))
     x = np.geomspace(1e-7, 1, 300)
     made = program("sum(1 / x)", x=x)
     given = {"x": -1.01 / x**2} if wrong else None
