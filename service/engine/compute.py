@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from service.engine.code import Code
 from service.engine.control import Control
-from service.engine.errors import Fault, GraphError
+from service.engine.derived_code import cotangent_of, vjp_code
+from service.engine.errors import Fault, GraphError, LimitExceeded
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
 from service.engine.run import choose
 from service.engine.run.backward import pull_back, reached_from
 from service.engine.run.forward import run
 from service.engine.run.generated import straight
+from service.engine.structural import all_finite, run_structural
 
 Tensor = Any
 """A NumPy array or scalar, or a Python float or bool for a 0-d one."""
@@ -100,6 +103,47 @@ def gradient(
     Raises GraphError: not_scalar, ambiguous_output, unknown_node, not_differentiable,
     shape_mismatch.
     """
+    found = _plain_gradient(
+        program, inputs, output, wrt, cotangent, values, node_gradients, control
+    )
+    if not all_finite(found.gradients.values()):
+        _without_structural_zeros(program, inputs, found, cotangent, control)
+    return found
+
+
+def _without_structural_zeros(
+    program: Program,
+    inputs: Mapping[str, Tensor],
+    found: Gradient,
+    cotangent: Tensor | None,
+    control: Control | None,
+) -> None:
+    """Put gradients in place of NaN where a branch that was not taken has an infinite slope."""
+    targets = list(found.gradients)
+    try:
+        code = vjp_code(program, [found.output], targets, control)
+    except LimitExceeded:
+        return
+    seed = {cotangent_of(found.output): checked_cotangent(program, found.output, cotangent)}
+    slots = run_structural(code, {**tensor_leaves(program, inputs), **seed}, seed, control)
+    for target in targets:
+        if not all_finite([found.gradients[target]]):
+            better = slots[code.names[f"d {target}"]]
+            found.gradients[target] = float(better) if program.floats else np.asarray(better)
+    if all_finite(found.gradients.values()):
+        found.warnings = [one for one in found.warnings if one.kind != "gradient"]
+
+
+def _plain_gradient(
+    program: Program,
+    inputs: Mapping[str, Tensor],
+    output: str | None,
+    wrt: Sequence[str] | None,
+    cotangent: Tensor | None,
+    values: bool,
+    node_gradients: bool,
+    control: Control | None,
+) -> Gradient:
     if program.floats and output is wrt is cotangent is None and not node_gradients:
         quick = straight(program)
         found = quick.run(program, inputs)
@@ -143,7 +187,7 @@ def gradient(
         )
     everything = {slot: _full(grads, slot, program) for slot in {*wanted.values(), *nodes.values()}}
     warnings = _first_bad_value(program, slots, [slots[program.slot(name)]])
-    if not _all_finite(everything.values()):
+    if not all_finite(everything.values()):
         warnings += _first_bad_gradient(program, slots, name, seed)
     return Gradient(
         output=name,
@@ -165,8 +209,8 @@ def not_finite(
 
     The program is run forward once more where one is not, so that the first node is found.
     """
-    bad = next(((name, d) for name, d in derivatives if not _all_finite([d])), None)
-    if bad is None and _all_finite(values):
+    bad = next(((name, d) for name, d in derivatives if not all_finite([d])), None)
+    if bad is None and all_finite(values):
         return []
     found = forward(program, inputs).warnings
     if bad is not None:
@@ -198,11 +242,8 @@ def _float_gradient(
     found = [0.0 if grads[position] is None else grads[position] for position in positions]
     warnings = _first_bad_float(program, v, [v[index[name]]])
     if not all(map(math.isfinite, found)):  # type: ignore[arg-type]
-        for position in [*graph.order[::-1], *sorted(graph.leaves)]:
-            g = grads[position]
-            if g is not None and not math.isfinite(g):
-                warnings.append(_bad("gradient", graph.ids[position], g))
-                break
+        slots = run(program.code, tensor_leaves(program, inputs), control=control)
+        warnings += _first_bad_gradient(program, slots, name, as_tensor(seed, program.spec(name)))
     per_node = None
     if node_gradients:
         per_node = {
@@ -362,12 +403,6 @@ def _full(grads: Mapping[int, Tensor], slot: int, program: Program) -> Tensor:
     return np.zeros(spec.shape, spec.dtype) if g is None else np.asarray(g, spec.dtype)
 
 
-def _all_finite(tensors: Iterable[Tensor]) -> bool:
-    return all(
-        bool(np.all(np.isfinite(t))) for t in tensors if t is not None and not isinstance(t, tuple)
-    )
-
-
 def _bad(kind: Literal["value", "gradient"], node: str, value: Tensor) -> NotFinite:
     what = "NaN" if bool(np.any(np.isnan(value))) else "infinite"
     return NotFinite(kind, node, f"the {kind} of '{node}' is the first that is {what}")
@@ -389,11 +424,11 @@ def _first_bad_float(
 def _first_bad_value(
     program: Program, slots: Sequence[Tensor], results: Iterable[Tensor]
 ) -> list[NotFinite]:
-    if _all_finite(results):
+    if all_finite(results):
         return []
     owner = _owners(program)
     for slot, value in enumerate(slots):
-        if value is not None and not _all_finite([value]) and owner[slot] is not None:
+        if value is not None and not all_finite([value]) and owner[slot] is not None:
             return [_bad("value", owner[slot] or "", value)]
     return []
 
@@ -419,6 +454,23 @@ def _first_bad_gradient(
         grads = pull_back(ARRAYS, code, slots, {program.slot(output): seed}, every)
     owner = _owners(program)
     for slot in sorted(grads, reverse=True):
-        if not _all_finite([grads[slot]]) and owner[slot] is not None:
-            return [_bad("gradient", owner[slot] or "", grads[slot])]
+        if not all_finite([grads[slot]]) and owner[slot] is not None:
+            warning = _bad("gradient", owner[slot] or "", grads[slot])
+            return [replace(warning, detail=warning.detail + _why(code, grads, slot, owner))]
     return []
+
+
+def _why(code: Code, grads: Mapping[int, Tensor], slot: int, owner: Sequence[str | None]) -> str:
+    """What to say where a gradient of 0 met an infinite slope: which gate, and a safe form."""
+    for reader, step in enumerate(code.steps):
+        upstream = grads.get(reader)
+        if slot not in step.inputs or upstream is None or not all_finite([upstream]):
+            continue
+        if np.any(upstream == 0) and np.any(np.isnan(grads[slot])):
+            gate, name, x = step.operator.name, owner[reader], owner[slot]
+            return (
+                f": a gradient of 0 meets an infinite slope of '{name}' ({gate}); where c is the "
+                f"condition under which '{name}' counts, "
+                f"where(c, {gate}(where(c, {x}, 1)), 0) is safe"
+            )
+    return ""

@@ -7,7 +7,7 @@ fewer of those, as one batch; a Hessian is the Jacobian of the gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +22,20 @@ from service.engine.compute import (
     tensor_leaves,
 )
 from service.engine.control import Control
+from service.engine.derived_code import (
+    cotangent_of,
+    hvp_code,
+    jvp_code,
+    tangent_of,
+    vjp_code,
+)
 from service.engine.errors import Fault, GraphError
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
 from service.engine.registry import TensorSpec
 from service.engine.run.backward import pull_back
 from service.engine.run.forward import run
-from service.engine.trace import Builder, Traced
-from service.engine.transform import finished, replay, stand_ins, trace_pull_back
+from service.engine.structural import all_finite, run_structural
 from service.engine.vmap import batched
 
 _BLOCK_ELEMENTS = 1 << 24
@@ -77,113 +83,6 @@ class Hvp:
     hvp: dict[str, Tensor]
 
 
-# Inputs that a transformation adds are told from the graph's own by a prefix that no id has.
-def _cotangent(name: str) -> str:
-    return f"\0cotangent {name}"
-
-
-def _tangent(name: str) -> str:
-    return f"\0tangent {name}"
-
-
-def _derived(program: Program, key: Any, make: Callable[[], Code]) -> Code:
-    """Code made once per program."""
-    code: Code | None = program.derived.get(key)
-    if code is None:
-        code = make()
-        program.derived.put(key, code)
-    return code
-
-
-def _builder(program: Program, control: Control | None) -> Builder:
-    return Builder(program.dtype, share=True, limits=program.limits, control=control, derived=True)
-
-
-def vjp_code(
-    program: Program, outputs: Sequence[str], wrt: Sequence[str], control: Control | None = None
-) -> Code:
-    """Code for the outputs and, of cotangent inputs, the gradients (named `d NAME`)."""
-
-    def make() -> Code:
-        builder = _builder(program, control)
-        values = replay(builder, program.code)
-        cotangents: dict[int, Traced] = {}
-        for name in outputs:
-            slot = program.slot(name)
-            made = builder.input(_cotangent(name), program.code.steps[slot].spec)
-            cotangents[slot] = cotangents[slot] + made if slot in cotangents else made
-        wanted = [program.slot(name) for name in wrt]
-        found = trace_pull_back(builder, program.code, values, cotangents, wanted)
-        results = {f"d {name}": made for name, made in zip(wrt, found, strict=True)}
-        results.update({f"y {name}": values[program.slot(name)] for name in outputs})
-        return finished(builder, results, program.limits)
-
-    return _derived(program, ("vjp", tuple(outputs), tuple(wrt)), make)
-
-
-def jvp_code(
-    program: Program, outputs: Sequence[str], moved: Sequence[str], control: Control | None = None
-) -> Code:
-    """Code for the outputs and, of tangent inputs, their tangents (`t name`)."""
-
-    def make() -> Code:
-        builder = _builder(program, control)
-        values = replay(builder, program.code)
-        cotangents: dict[int, Traced] = {}
-        places = []
-        for number, name in enumerate(outputs):
-            slot = program.slot(name)
-            made = builder.input(_cotangent(f"{number}"), program.code.steps[slot].spec)
-            places.append(made.slot)
-            cotangents[slot] = cotangents[slot] + made if slot in cotangents else made
-        wanted = [program.slot(name) for name in moved]
-        found = trace_pull_back(builder, program.code, values, cotangents, wanted)
-        tangents = _seeds(builder, found, moved, program)
-        tangent_of = trace_pull_back(builder, builder.code, stand_ins(builder), tangents, places)
-        results = {f"t {name}": made for name, made in zip(outputs, tangent_of, strict=True)}
-        results.update({f"y {name}": values[program.slot(name)] for name in outputs})
-        return finished(builder, results, program.limits)
-
-    return _derived(program, ("jvp", tuple(outputs), tuple(moved)), make)
-
-
-def hvp_code(
-    program: Program, output: str, wrt: Sequence[str], control: Control | None = None
-) -> Code:
-    """Code for value, gradients and, of tangent inputs, Hessian-vector products (`h name`)."""
-
-    def make() -> Code:
-        builder = _builder(program, control)
-        values = replay(builder, program.code)
-        slot = program.slot(output)
-        one = builder.literal(1.0, program.code.steps[slot].spec.dtype)
-        wanted = [program.slot(name) for name in wrt]
-        gradients = trace_pull_back(builder, program.code, values, {slot: one}, wanted)
-        tangents = _seeds(builder, gradients, wrt, program)
-        inputs = [values[place].slot for place in wanted]
-        products = trace_pull_back(builder, builder.code, stand_ins(builder), tangents, inputs)
-        results = {f"h {name}": made for name, made in zip(wrt, products, strict=True)}
-        results.update({f"d {name}": made for name, made in zip(wrt, gradients, strict=True)})
-        results["y"] = values[slot]
-        return finished(builder, results, program.limits)
-
-    return _derived(program, ("hvp", output, tuple(wrt)), make)
-
-
-def _seeds(
-    builder: Builder, found: Sequence[Traced], names: Sequence[str], program: Program
-) -> dict[int, Traced]:
-    """A tangent input per name, as the cotangent of what was found for it.
-
-    Two inputs may have found the same slot: then their tangents add.
-    """
-    seeds: dict[int, Traced] = {}
-    for made, name in zip(found, names, strict=True):
-        tangent = builder.input(_tangent(name), program.spec(name))
-        seeds[made.slot] = seeds[made.slot] + tangent if made.slot in seeds else tangent
-    return seeds
-
-
 def vjp(
     program: Program,
     inputs: Mapping[str, Tensor],
@@ -213,16 +112,22 @@ def vjp(
         wanted = {name: program.slot(name) for name in targets}
         with np.errstate(all="ignore"):
             found = pull_back(ARRAYS, code, slots, seeds, set(wanted.values()), control=control)
-        return Vjp(
-            {name: slots[program.slot(name)] for name in names},
-            {
-                name: found[slot] if slot in found else _zeros(code.steps[slot].spec)
-                for name, slot in wanted.items()
-            },
-        )
+        gradients = {
+            name: found[slot] if slot in found else _zeros(code.steps[slot].spec)
+            for name, slot in wanted.items()
+        }
+        if not all_finite(gradients.values()):
+            derived = vjp_code(program, names, targets, control)
+            given = {
+                cotangent_of(name): checked_cotangent(program, name, cotangents[name])
+                for name in names
+            }
+            again = run_structural(derived, {**leaves, **given}, given, control)
+            gradients = {name: again[derived.names[f"d {name}"]] for name in targets}
+        return Vjp({name: slots[program.slot(name)] for name in names}, gradients)
     size = _common_length(program, cotangents)
     code = vjp_code(program, names, targets, control)
-    rows = {_cotangent(name): _rows(program, name, cotangents[name]) for name in names}
+    rows = {cotangent_of(name): _rows(program, name, cotangents[name]) for name in names}
     results = {f"d {name}": code.names[f"d {name}"] for name in targets}
     gradients = _in_blocks(program, code, leaves, rows, size, results, control)
     once = run(program.code, leaves, control=control)
@@ -246,9 +151,9 @@ def jvp(
     """
     names = _checked_outputs(program, list(outputs or program.outputs), "#/outputs")
     moved = chosen_inputs(program, list(tangents))
-    given = {_tangent(name): _like_input(program, name, tangents[name]) for name in moved}
+    given = {tangent_of(name): _like_input(program, name, tangents[name]) for name in moved}
     code = jvp_code(program, names, moved, control)
-    slots = _run(code, {**tensor_leaves(program, inputs), **given}, control)
+    slots = _run(code, {**tensor_leaves(program, inputs), **given}, given, control)
     return Jvp(
         {name: slots[code.names[f"y {name}"]] for name in names},
         {name: slots[code.names[f"t {name}"]] for name in names},
@@ -275,7 +180,7 @@ def jacobian(
     found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
     if columns < rows:
         code = jvp_code(program, names, targets, control)
-        basis = _basis(in_specs, _tangent)
+        basis = _basis(in_specs, tangent_of)
         results = {f"t {name}": code.names[f"t {name}"] for name in names}
         parts = _in_blocks(program, code, leaves, basis, columns, results, control)
         start = 0
@@ -287,7 +192,7 @@ def jacobian(
             start += spec.size
     else:
         code = vjp_code(program, names, targets, control)
-        basis = _basis(out_specs, _cotangent)
+        basis = _basis(out_specs, cotangent_of)
         results = {f"d {name}": code.names[f"d {name}"] for name in targets}
         parts = _in_blocks(program, code, leaves, basis, rows, results, control)
         start = 0
@@ -317,7 +222,7 @@ def hessian(
     program.limits.check("elements_total", size * size)
     code = hvp_code(program, name, targets, control)
     results = {f"h {target}": code.names[f"h {target}"] for target in targets}
-    parts = _in_blocks(program, code, leaves, _basis(specs, _tangent), size, results, control)
+    parts = _in_blocks(program, code, leaves, _basis(specs, tangent_of), size, results, control)
     found: dict[str, dict[str, Tensor]] = {}
     start = 0
     for row, spec in specs.items():
@@ -344,10 +249,10 @@ def hvp(
     name = chosen_output(program, output)
     checked_cotangent(program, name, None)
     targets = chosen_inputs(program, list(vector))
-    given = {_tangent(target): _like_input(program, target, vector[target]) for target in targets}
+    given = {tangent_of(target): _like_input(program, target, vector[target]) for target in targets}
     leaves = tensor_leaves(program, inputs)
     code = hvp_code(program, name, targets, control)
-    slots = _run(code, {**leaves, **given}, control)
+    slots = _run(code, {**leaves, **given}, given, control)
     value, gradients = _value_and_gradients(program, leaves, name, targets, control)
     return Hvp(value, gradients, {t: slots[code.names[f"h {t}"]] for t in targets})
 
@@ -371,13 +276,22 @@ def _value_and_gradients(
     }
 
 
-def _run(code: Code, given: Mapping[str, Tensor], control: Control | None) -> list[Tensor]:
-    """Run derived code. A cotangent that is left in it stands for any: it is linear there."""
+def _run(
+    code: Code, given: Mapping[str, Tensor], seeds: Collection[str], control: Control | None
+) -> list[Tensor]:
+    """Run derived code, which is linear in `seeds`; zeros among these meet no infinity.
+
+    A cotangent that is left in it stands for any: it is linear there.
+    """
     values = dict(given)
     for name, slot in code.inputs.items():
         if name not in values:
             values[name] = _zeros(code.steps[slot].spec)
-    return run(code, values, keep=frozenset(code.names.values()), control=control)
+    kept = frozenset(code.names.values())
+    slots = run(code, values, keep=kept, control=control)
+    if all_finite(slots[slot] for slot in kept if code.steps[slot].spec.floating):
+        return slots
+    return run_structural(code, values, seeds, control)
 
 
 def _zeros(spec: TensorSpec) -> Tensor:
@@ -441,7 +355,7 @@ def _in_blocks(
         if block is None:
             block = batched(code, results, rows.keys(), high - low, program.limits, control=control)
             blocks[high - low] = block
-        slots = _run(block, {**leaves, **rows}, control)
+        slots = _run(block, {**leaves, **rows}, rows, control)
         for name in results:
             whole[name][low:high] = slots[block.names[name]]
     return whole

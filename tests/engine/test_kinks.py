@@ -214,21 +214,29 @@ def test_division_by_zero_follows_ieee_both_ways() -> None:
         assert [(w.kind, w.node) for w in found.warnings] == [("value", "y"), ("gradient", "x")]
 
 
-def test_safe_where_keeps_a_pole_out_of_the_gradient() -> None:
-    """where(x > 0, sqrt(x), 0) is nan at 0; with a safe inner branch it is 0."""
-    unsafe = [leaf("x", 0), node("c", "greater", "x", 0), node("r", "sqrt", "x")]
-    safe = [
-        leaf("x", 0),
-        node("c", "greater", "x", 0),
-        node("s", "where", "c", "x", 1),
-        node("r", "sqrt", "s"),
-    ]
-    tail = node("y", "where", "c", "r", 0)
-    bad = gradient(program_for(graph_from([*unsafe, tail]), {}), {})
-    assert math.isnan(bad.gradients["x"])
-    assert [(w.kind, w.node) for w in bad.warnings] == [("gradient", "x")]
-    good = gradient(program_for(graph_from([*safe, tail]), {}), {})
-    assert good.gradients == {"x": 0.0}
+def test_the_branch_that_is_not_taken_has_no_gradient() -> None:
+    """where(x > 0, sqrt(x), 0) at 0: the slope of sqrt is infinite there, and nobody asks."""
+    graph = graph_from(
+        [
+            leaf("x", 0),
+            node("c", "greater", "x", 0),
+            node("r", "sqrt", "x"),
+            node("y", "where", "c", "r", 0),
+        ]
+    )
+    found = gradient(program_for(graph, {}), {})
+    assert (found.gradients, found.warnings) == ({"x": 0.0}, [])
+
+
+def test_a_zero_that_meets_an_infinite_slope_is_named_with_a_safe_form() -> None:
+    """A product with 0 is no branch: the limit may be any number."""
+    graph = graph_from([leaf("u"), node("root", "sqrt", "u"), node("y", "mul", "root", "u")])
+    for zero in (0.0, np.zeros(())):
+        found = gradient(program_for(graph, {"u": zero}), {"u": zero})
+        (warning,) = found.warnings
+        assert (warning.kind, warning.node) == ("gradient", "u")
+        assert "'root' (sqrt)" in warning.detail
+        assert "where(c, sqrt(where(c, u, 1)), 0)" in warning.detail
 
 
 @pytest.mark.parametrize(

@@ -147,8 +147,9 @@ REGISTRY.register(
         scalar="{1} if {0} else {2}",
         formula="a where condition else b",
         gradient_formula="da = g where condition, else 0; db the other way round",
-        kinks="The branch not taken gets 0, yet a slope of inf inside it gives nan: "
-        "where(x > 0, sqrt(where(x > 0, x, 1)), 0) is safe.",
+        kinks="The branch not taken gets 0, whatever its slopes. Other programs that run the "
+        "same formula give nan for a slope of inf in it: "
+        "where(x > 0, sqrt(where(x > 0, x, 1)), 0) is safe there.",
         pattern="router",
         code="np.where({0}, {1}, {2})",
         domain=Domain(ranges=((0.0, 1.0), (-2.0, 2.0))),

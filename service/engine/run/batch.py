@@ -24,16 +24,20 @@ from service.engine.compute import (
     tensor_leaves,
 )
 from service.engine.control import DEFAULT_LIMITS, Control, Limits
-from service.engine.errors import Fault, GraphError
+from service.engine.derived_code import cotangent_of, vjp_code
+from service.engine.errors import Fault, GraphError, LimitExceeded
 from service.engine.graph import Graph
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, program_for
 from service.engine.run import tiled
 from service.engine.run.backward import pull_back
 from service.engine.run.forward import run
+from service.engine.structural import all_finite, run_structural
 from service.engine.vmap import batched
 
 _BLOCK_ELEMENTS = 1 << 17
+_ROWS = 256
+"""Points with a gradient that is not finite that are looked at again together."""
 Reduction = Literal["none", "sum", "mean"]
 
 
@@ -102,6 +106,52 @@ def batch_gradient(
     The gradient of an input that all points share carries it too, one gradient a point,
     unless `reduce` asks for their sum or mean. `cotangent` is of one point's output.
     """
+    found = _plain_gradient(points, output, wrt, cotangent, reduce, values, node_gradients, control)
+    if reduce == "none":
+        _without_structural_zeros(points, found, cotangent, control)
+    return found
+
+
+def _without_structural_zeros(
+    points: Batch, found: Gradient, cotangent: Tensor | None, control: Control | None
+) -> None:
+    """As for one point: gradients in place of NaN where no seed reaches an infinite slope."""
+    program, targets = points.program, list(found.gradients)
+    bad = np.zeros(points.size, bool)
+    for slopes in found.gradients.values():
+        if not all_finite([slopes]):
+            bad |= ~np.isfinite(slopes).reshape(points.size, -1).all(axis=1)
+    rows = np.flatnonzero(bad)
+    if not rows.size:
+        return
+    seed = checked_cotangent(program, found.output, cotangent)
+    try:
+        code = vjp_code(program, [found.output], targets, control)
+        results = {f"d {target}": code.names[f"d {target}"] for target in targets}
+        for low in range(0, rows.size, _ROWS):
+            some = rows[low : low + _ROWS]
+            block = batched(code, results, points.names, some.size, program.limits)
+            leaves = tensor_leaves(program, _point(points, 0))
+            for name in points.names:
+                leaves[name] = np.asarray(points.inputs[name], program.spec(name).dtype)[some]
+            given = {**leaves, cotangent_of(found.output): seed}
+            slots = run_structural(block, given, [cotangent_of(found.output)], control)
+            for target, slopes in found.gradients.items():
+                slopes[some] = slots[block.names[f"d {target}"]]
+    except LimitExceeded:
+        return
+
+
+def _plain_gradient(
+    points: Batch,
+    output: str | None,
+    wrt: Sequence[str] | None,
+    cotangent: Tensor | None,
+    reduce: Reduction,
+    values: bool,
+    node_gradients: bool,
+    control: Control | None,
+) -> Gradient:
     program = points.program
     name = chosen_output(program, output)
     targets = chosen_inputs(program, wrt)
