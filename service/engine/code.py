@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.engine.errors import Fault, OperatorError
 from service.engine.registry import Operator, TensorSpec
 
 
@@ -32,11 +33,16 @@ class Step:
 
 @dataclass(slots=True)
 class Code:
-    """Steps in evaluation order; `names` finds the slot of a node, `inputs` of an input."""
+    """Steps in evaluation order; `names` finds the slot of a node, `inputs` of an input.
+
+    `placed` makes the fault of a value that the step at a slot refused, with the place of the
+    node that the step is part of; None in code that no graph wrote.
+    """
 
     steps: list[Step] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, int] = field(default_factory=dict)
+    placed: Callable[[OperatorError, int], Fault] | None = None
 
     def specs_of(self, slots: Sequence[int]) -> list[TensorSpec]:
         return [self.steps[slot].spec for slot in slots]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -344,6 +345,7 @@ class _Compiler:
         self.builder = Builder(dtype, limits=limits)
         self.results: dict[int, Traced | tuple[Traced, ...] | None] = {}
         self.faults: list[Fault] = []
+        self.ends: list[int] = []  # the code's length after each node, in order
 
     def compile(self, specs: Mapping[str, TensorSpec]) -> Code:
         graph, builder = self.graph, self.builder
@@ -357,8 +359,10 @@ class _Compiler:
                 self.results[position] = builder.constant(as_tensor(leaf.value, spec), spec, name)
         for position in graph.order:
             self.results[position] = self._node(position)
+            self.ends.append(len(builder.code.steps))
         if self.faults:
             raise GraphError(self.faults)
+        builder.code.placed = partial(_of_slot, graph, self.ends)
         return builder.code
 
     def _node(self, position: int) -> Traced | tuple[Traced, ...] | None:
@@ -375,7 +379,7 @@ class _Compiler:
         try:
             made = builder.emit(op, tuple(inputs), graph.attributes(position), complete=True)
         except OperatorError as error:
-            self.faults.append(self._placed(error, position))
+            self.faults.append(placed(graph, error, position))
             return None
         if isinstance(made, tuple):
             for index, part in enumerate(made):
@@ -384,15 +388,6 @@ class _Compiler:
         else:
             return self._name(made, name)
         return made
-
-    def _placed(self, error: OperatorError, position: int) -> Fault:
-        """The fault with the node's place in the document, or in the source text."""
-        graph = self.graph
-        name, op = graph.ids[position], graph.operator(position).name
-        if graph.places is None:
-            return error.at(name, op, f"/nodes/{position}")
-        line, column = graph.places[position]
-        return replace(error.at(name, op, "/expression"), line=line, column=column)
 
     def _result(self, source: int) -> Traced | None:
         if source >= 0:
@@ -433,3 +428,17 @@ class _Compiler:
 def as_tensor(value: Any, spec: TensorSpec) -> Any:
     """`value` as a NumPy array or scalar of the spec's dtype."""
     return np.asarray(value, dtype=spec.dtype)[()]
+
+
+def placed(graph: Graph, error: OperatorError, position: int) -> Fault:
+    """The fault with the node's place in the document, or in the source text."""
+    name, op = graph.ids[position], graph.operator(position).name
+    if graph.places is None:
+        return error.at(name, op, f"/nodes/{position}")
+    line, column = graph.places[position]
+    return replace(error.at(name, op, "/expression"), line=line, column=column)
+
+
+def _of_slot(graph: Graph, ends: Sequence[int], error: OperatorError, slot: int) -> Fault:
+    """The fault of a value that a step refused: in the name of the node it is part of."""
+    return placed(graph, error, graph.order[bisect_right(ends, slot)])

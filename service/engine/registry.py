@@ -18,7 +18,7 @@ from service.engine.errors import OperatorError, Shape
 from service.engine.spelling import Spelling
 
 Rule = Callable[..., Any]
-Kind = Literal["bool", "int", "float", "number", "choice", "text", "ints", "axis", "axes"]
+Kind = Literal["bool", "int", "float", "number", "choice", "text", "ints", "floats", "axis", "axes"]
 
 
 class _Required:
@@ -61,8 +61,8 @@ class Attribute:
 
     Kinds: "bool"; "int"; "float" (a number); "number" (a number, 'inf' or
     '-inf'); "choice" (one of `choices`); "text";
-    "ints" (a list of integers); "axis" (an integer); "axes" (an integer or a list of
-    integers). `nullable` also allows null.
+    "ints" (a list of integers); "floats" (a list of numbers); "axis" (an integer); "axes"
+    (an integer or a list of integers). `nullable` also allows null.
     """
 
     kind: Kind
@@ -87,6 +87,7 @@ class Attribute:
             "number": float | Literal["inf", "-inf"],
             "text": str,
             "ints": list[int],
+            "floats": list[float],
             "axes": int | list[int],
         }
         base = Literal[self.choices] if self.kind == "choice" else kinds[self.kind]
@@ -114,6 +115,11 @@ class Attribute:
             case "ints":
                 fits = isinstance(value, list | tuple) and all(map(_is_int, value))
                 value = tuple(value) if fits else value
+            case "floats":
+                fits = isinstance(value, list | tuple) and all(
+                    _is_int(one) or isinstance(one, float) for one in value
+                )
+                value = tuple(map(float, value)) if fits else value
             case "axes":
                 fits = _is_int(value)
                 if isinstance(value, list | tuple) and all(map(_is_int, value)):
@@ -140,6 +146,7 @@ class Attribute:
             "choice": "one of " + ", ".join(self.choices),
             "text": "a string",
             "ints": "a list of integers",
+            "floats": "a list of numbers",
             "axes": "an integer or a list of integers",
         }[self.kind]
         if self.minimum is not None:

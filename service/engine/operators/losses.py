@@ -71,31 +71,128 @@ REGISTRY.register(
 )
 
 
+def class_labels(labels: Any, *, classes: int, ignore_index: int | None = None) -> Any:
+    """Labels as int64, 0 for those that are ignored; OperatorError for what is none."""
+    given = np.asarray(labels)
+    index = given.astype(np.int64)
+    if ignore_index is not None:
+        index = np.where(index == ignore_index, 0, index)
+        given = np.where(given == ignore_index, 0, given)
+    if not np.array_equal(index, given) or np.any(index < 0) or np.any(index >= classes):
+        raise OperatorError(f"labels must be integers from 0 to {classes - 1}", code="dtype")
+    return index
+
+
+REGISTRY.register(
+    Operator(
+        name="class_labels",
+        analytic=True,
+        batch=native("class_labels"),
+        group="indexing",
+        inputs=("labels",),
+        summary="Labels that are checked to be class numbers; 0 in place of those to ignore.",
+        infer=lambda labels, *, classes, ignore_index: TensorSpec(labels.shape, "int64"),
+        forward=class_labels,
+        vjp=(None,),
+        attributes={
+            "classes": Attribute("int", doc="how many classes there are", minimum=1),
+            "ignore_index": Attribute("int", None, "a label that stands for none", nullable=True),
+        },
+        formula="labels, each of 0 to classes - 1",
+        gradient_formula="none",
+        differentiable=False,
+        indices=(0,),
+        code=lambda labels, *, classes, ignore_index: (
+            f"{labels}"
+            if ignore_index is None
+            else f"np.where({labels} == {ignore_index}, 0, {labels})"
+        ),
+        domain=Domain(examples=(Example(((4,),), {"classes": 3}, ("int64",), 3),)),
+    )
+)
+
+
 def picked(xp: Any, x: Any, labels: Any) -> Any:
     """The element of each row of `x` that the label names."""
     index = xp.expand_dims(labels, axis=-1)
     return xp.squeeze(xp.take_along_axis(x, index, axis=-1), axis=-1)
 
 
-def _cross_entropy(xp: Any, logits: Any, labels: Any, *, reduction: str) -> Any:
-    logs = xp.log_softmax(logits, axis=-1)
-    if labels.ndim < logits.ndim:
-        losses = -picked(xp, logs, labels)
-    else:
-        losses = -xp.sum(labels * logs, axis=-1)
+_IGNORE = Attribute("int", None, "a label whose rows count for nothing", nullable=True)
+_WEIGHT = Attribute("floats", None, "a weight for each class", nullable=True)
+_SMOOTHING = Attribute(
+    "float", 0.0, "the share of each label that is spread over all classes", minimum=0
+)
+
+
+def _labelled_loss(
+    xp: Any,
+    logs: Any,
+    labels: Any,
+    *,
+    reduction: str,
+    weight: Any,
+    ignore_index: int | None,
+    label_smoothing: float = 0.0,
+) -> Any:
+    """Minus the log-probabilities of the labels; a mean is one weighted by the labels' classes."""
+    classes = logs.shape[-1]
+    index = xp.class_labels(labels, classes=classes, ignore_index=ignore_index)
+    losses = -picked(xp, logs, index)
+    share: Any = None
+    if weight is not None:
+        weight = np.asarray(weight, dtype=str(logs.dtype))
+        share = xp.take(weight, index, axis=0)
+        losses = losses * share
+    if label_smoothing:
+        every = -xp.sum(logs if weight is None else logs * weight, axis=-1)
+        losses = (1.0 - label_smoothing) * losses + (label_smoothing / classes) * every
+    if ignore_index is not None:
+        counts = xp.not_equal(labels, ignore_index)
+        losses = xp.where(counts, losses, 0.0)
+        share = xp.where(counts, 1.0 if share is None else share, 0.0)
+    if reduction == "mean" and share is not None:
+        return xp.sum(losses) / xp.sum(xp.cast(share, dtype=str(logs.dtype)))
     return reduce_loss(xp, losses, reduction)
 
 
-def _cross_entropy_infer(logits: TensorSpec, labels: TensorSpec, *, reduction: str) -> TensorSpec:
+def _cross_entropy(xp: Any, logits: Any, labels: Any, **attrs: Any) -> Any:
+    logs = xp.log_softmax(logits, axis=-1)
+    if labels.ndim < logits.ndim:
+        return _labelled_loss(xp, logs, labels, **attrs)
+    smoothing, weight = attrs["label_smoothing"], attrs["weight"]
+    if smoothing:
+        labels = (1.0 - smoothing) * labels + smoothing / logits.shape[-1]
+    if weight is not None:
+        labels = labels * np.asarray(weight, dtype=str(logits.dtype))
+    losses = -xp.sum(labels * logs, axis=-1)
+    return reduce_loss(xp, losses, attrs["reduction"])
+
+
+def _checked_weight(
+    x: TensorSpec, weight: Any = None, label_smoothing: float = 0.0, **_: Any
+) -> None:
+    if weight is not None and len(weight) != x.shape[-1]:
+        raise OperatorError(
+            f"{len(weight)} weights for {x.shape[-1]} classes", code="attribute", shapes=(x.shape,)
+        )
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise OperatorError("label_smoothing is at least 0 and at most 1", code="attribute")
+
+
+def _cross_entropy_infer(logits: TensorSpec, labels: TensorSpec, **attrs: Any) -> TensorSpec:
     if logits.ndim == 0 or labels.shape not in (logits.shape, logits.shape[:-1]):
         raise OperatorError(
             f"logits {logits.shape} want labels of shape {logits.shape[:-1]} "
             f"or probabilities of their own shape, not {labels.shape}",
             shapes=(logits.shape, labels.shape),
         )
-    shape = logits.shape[:-1] if reduction == "none" else ()
+    _checked_weight(logits, **attrs)
+    shape = logits.shape[:-1] if attrs["reduction"] == "none" else ()
     return TensorSpec(shape, floating(logits.dtype))
 
+
+_LABELS_OF_THREE = ("float64", "int64")
 
 REGISTRY.register(
     Operator(
@@ -106,15 +203,27 @@ REGISTRY.register(
         summary="Softmax cross-entropy from logits; labels are class numbers or probabilities.",
         infer=_cross_entropy_infer,
         expand=_cross_entropy,
-        attributes={"reduction": REDUCTION},
+        attributes={
+            "reduction": REDUCTION,
+            "weight": _WEIGHT,
+            "ignore_index": _IGNORE,
+            "label_smoothing": _SMOOTHING,
+        },
         formula="-log softmax(logits)[label]",
         gradient_formula="dlogits = g * (softmax(logits) - onehot), over the batch for a mean",
         domain=Domain(
             examples=(
-                Example(((4, 3), (4,)), {}, ("float64", "int64"), 3),
-                Example(((4, 3), (4,)), {"reduction": "none"}, ("float64", "int64"), 3),
+                Example(((4, 3), (4,)), {}, _LABELS_OF_THREE, 3),
+                Example(((4, 3), (4,)), {"reduction": "none"}, _LABELS_OF_THREE, 3),
                 Example(((2, 3), (2, 3)), {"reduction": "sum"}),
-                Example(((3,), ()), {}, ("float64", "int64"), 3),
+                Example(((3,), ()), {}, _LABELS_OF_THREE, 3),
+                Example(
+                    ((4, 3), (4,)),
+                    {"weight": [0.5, 1.0, 2.0], "ignore_index": 2, "label_smoothing": 0.1},
+                    _LABELS_OF_THREE,
+                    3,
+                ),
+                Example(((2, 3), (2, 3)), {"weight": [0.5, 1.0, 2.0], "label_smoothing": 0.1}),
             )
         ),
     )
@@ -215,6 +324,7 @@ def _labelled_infer(x: TensorSpec, labels: TensorSpec, **attrs: Any) -> TensorSp
             f"{x.shape} wants labels of shape {x.shape[:-1]}, not {labels.shape}",
             shapes=(x.shape, labels.shape),
         )
+    _checked_weight(x, **attrs)
     return TensorSpec(x.shape[:-1] if attrs["reduction"] == "none" else (), floating(x.dtype))
 
 
@@ -231,18 +341,27 @@ REGISTRY.register(
         inputs=("log_probabilities", "labels"),
         summary="Minus the log-probability of the right class.",
         infer=_labelled_infer,
-        expand=lambda xp, x, labels, *, reduction: reduce_loss(
-            xp, -picked(xp, x, labels), reduction
-        ),
-        attributes={"reduction": REDUCTION},
+        expand=_labelled_loss,
+        attributes={"reduction": REDUCTION, "weight": _WEIGHT, "ignore_index": _IGNORE},
         formula="-x[label]",
         gradient_formula="dx[label] = -g, over n for a mean",
-        domain=Domain(examples=_LABELLED_EXAMPLES),
+        domain=Domain(
+            examples=(
+                *_LABELLED_EXAMPLES,
+                Example(
+                    ((4, 3), (4,)),
+                    {"weight": [0.5, 1.0, 2.0], "ignore_index": 2},
+                    _LABELS_OF_THREE,
+                    3,
+                ),
+            )
+        ),
     )
 )
 
 
 def _hinge(xp: Any, scores: Any, labels: Any, *, margin: float, reduction: str) -> Any:
+    labels = xp.class_labels(labels, classes=scores.shape[-1])
     right = xp.expand_dims(picked(xp, scores, labels), axis=-1)
     margins = xp.relu(scores - right + margin)
     others = 1.0 - xp.one_hot(labels, classes=scores.shape[-1], dtype=str(scores.dtype))

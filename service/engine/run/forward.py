@@ -59,6 +59,8 @@ def run(
                         *[values[source] for source in step.inputs], **step.attrs
                     )
                 except (OperatorError, np.linalg.LinAlgError) as error:
+                    if code.placed is not None and isinstance(error, OperatorError):
+                        raise GraphError([code.placed(error, slot)]) from None
                     raise GraphError([refusal(error, step.name, op.name)]) from None
             if dying is not None and keep is not None:
                 for source in dying[slot]:
