@@ -83,9 +83,17 @@ def class_labels(labels: Any, *, classes: int, ignore_index: int | None = None) 
     return index
 
 
+def _plain_labels(xp: Any, labels: Any, *, classes: int, ignore_index: int | None) -> Any:
+    if ignore_index is None:
+        return xp.identity(labels)
+    none, first = (np.asarray(one, str(labels.dtype)) for one in (ignore_index, 0))
+    return xp.where(xp.equal(labels, none), first, labels)
+
+
 REGISTRY.register(
     Operator(
         name="class_labels",
+        onnx=_plain_labels,
         analytic=True,
         batch=native("class_labels"),
         group="indexing",
@@ -148,7 +156,7 @@ def _labelled_loss(
         every = -xp.sum(logs if weight is None else logs * weight, axis=-1)
         losses = (1.0 - label_smoothing) * losses + (label_smoothing / classes) * every
     if ignore_index is not None:
-        counts = xp.not_equal(labels, ignore_index)
+        counts = xp.not_equal(labels, np.asarray(ignore_index, str(labels.dtype)))
         losses = xp.where(counts, losses, 0.0)
         share = xp.where(counts, 1.0 if share is None else share, 0.0)
     if reduction == "mean" and share is not None:
