@@ -453,7 +453,8 @@ def _first_bad_gradient(
     with np.errstate(all="ignore"):
         grads = pull_back(ARRAYS, code, slots, {program.slot(output): seed}, every)
     owner = _owners(program)
-    for slot in sorted(grads, reverse=True):
+    leaves = set(code.inputs.values())
+    for slot in (*sorted(grads.keys() - leaves, reverse=True), *sorted(leaves & grads.keys())):
         if not all_finite([grads[slot]]) and owner[slot] is not None:
             warning = _bad("gradient", owner[slot] or "", grads[slot])
             return [replace(warning, detail=warning.detail + _why(code, grads, slot, owner))]
