@@ -258,7 +258,8 @@ class Operator:
         broadcasts to or from the input's: the accumulator undoes it. With several
         outputs `g` and `y` are tuples; entries of `g` may be None (zero).
     infer(*specs, **attrs)
-        TensorSpecs in, TensorSpec(s) out; raises OperatorError when they do not fit.
+        TensorSpecs in, TensorSpec(s) out; raises OperatorError when they do not fit. A
+        composite may leave it to its expansion.
     batch
         How a leading batch axis is carried through: see `service.engine.vmap`.
     scalar
@@ -304,7 +305,7 @@ class Operator:
     group: str
     inputs: tuple[str, ...]
     summary: str
-    infer: Rule
+    infer: Rule | None
     forward: Rule | None = None
     vjp: tuple[Rule | None, ...] | Rule | None = None
     expand: Rule | None = None

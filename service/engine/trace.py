@@ -114,9 +114,13 @@ def result_spec(
     """What `Builder.emit` infers for inputs of these specs: a TensorSpec, or a tuple of them."""
     like = next((spec.dtype for spec in specs if spec.floating), None)
     cast = _cast_to(op, specs, like, dtype)
-    return op.infer(
-        *(TensorSpec(spec.shape, own) for spec, own in zip(specs, cast, strict=True)), **attrs
-    )
+    whole = [TensorSpec(spec.shape, own) for spec, own in zip(specs, cast, strict=True)]
+    if op.infer is not None:
+        return op.infer(*whole, **attrs)
+    builder = Builder(dtype)
+    assert op.expand is not None
+    made = op.expand(builder, *(builder.input(f"x{i}", s) for i, s in enumerate(whole)), **attrs)
+    return tuple(part.spec for part in made) if isinstance(made, tuple) else made.spec
 
 
 class Builder:
@@ -204,7 +208,7 @@ class Builder:
         if op.numbers != "any":
             traced = self._numbers(op, traced, like)
         specs = tuple(x.spec for x in traced)
-        inferred = op.infer(*specs, **full)
+        inferred = op.infer(*specs, **full) if op.infer is not None else None
         if op.expand is not None:
             return op.expand(self, *traced, **full)
         if self._share:

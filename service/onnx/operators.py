@@ -267,6 +267,14 @@ HANDLERS["", "ArgMax"] = _arg("argmax")
 HANDLERS["", "ArgMin"] = _arg("argmin")
 
 
+@handles("TopK")
+def _top_k(n: Node) -> Sequence[Reference]:
+    axis, x = n.attr("axis", -1), n.ref(0)
+    order = n.emit("argsort", n.emit("negative", x) if n.attr("largest", 1) else x, axis=axis)
+    first = n.emit("slice", order, starts=[0], stops=ints(n.value(1)), axes=[axis])
+    return [n.emit("take_along_axis", x, first, axis=axis), n.emit("identity", first)]
+
+
 @handles("CumSum")
 def _cumsum(n: Node) -> Reference:
     if n.attr("exclusive", 0):
@@ -465,8 +473,7 @@ def _indices(n: Node, axis: int) -> Reference:
 
 @handles("Pad")
 def _pad(n: Node) -> Reference:
-    if n.attr("mode", "constant") != "constant":
-        raise Unsupported(f"mode {n.attr('mode')}")
+    mode = n.attr("mode", "constant")
     pads = n.attr("pads") if n.opset < 11 else ints(n.value(1))
     value = n.attr("value", 0.0)
     if n.opset >= 11 and n.has(2):
@@ -480,7 +487,7 @@ def _pad(n: Node) -> Reference:
         pads = whole
     if min(pads, default=0) < 0:
         raise Unsupported("negative pads")
-    return n.emit("pad", n.ref(0), pads=list(pads), value=value)
+    return n.emit("pad", n.ref(0), pads=list(pads), value=value, mode=mode)
 
 
 # Neural networks.

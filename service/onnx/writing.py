@@ -474,6 +474,13 @@ def _arg_min(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
 _WRITERS["argmin"] = _arg_min
 
 
+@_writes("argsort")
+def _argsort(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
+    count = w.integers([s[0].shape[a["axis"]]])
+    given = {"axis": a["axis"], "largest": 0, "sorted": 1}
+    w.nodes.append(helper.make_node("TopK", [i[0], count], [w.fresh(), o[0]], **given))
+
+
 def _triangle(upper: int) -> Write:
     def write(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
         w.emit("Trilu", [i[0], w.constant(a["k"], "int64")], o[0], upper=upper)
@@ -530,7 +537,8 @@ def _places(last: tuple[int, ...], attrs: Mapping[str, Any]) -> Any:
 
 @_writes("pad")
 def _pad(w: _Writer, i: Any, s: Any, a: Any, o: Any, r: Any) -> None:
-    w.emit("Pad", [i[0], w.integers(a["pads"]), w.constant(a["value"], s[0].dtype)], o[0])
+    fill = [w.constant(a["value"], s[0].dtype)] if a["mode"] == "constant" else []
+    w.emit("Pad", [i[0], w.integers(a["pads"]), *fill], o[0], mode=a["mode"])
 
 
 @_writes("flip")

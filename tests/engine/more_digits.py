@@ -191,6 +191,10 @@ def _expm1_below(x: Any, *, alpha: float) -> Any:
     return x if x > 0 else alpha * MP.expm1(x)
 
 
+def _pinv(x: Any, *, rcond: Any) -> Any:
+    return (x.T * x) ** -1 * x.T if x.rows >= x.cols else x.T * (x * x.T) ** -1
+
+
 _OWN: dict[str, Callable[..., Any]] = {
     "one_hot": lambda labels, *, classes, dtype: np.eye(classes, dtype=int)[labels],
     "cast": lambda x, *, dtype: x if x.dtype == object else _numbers(x.astype(dtype)),
@@ -207,6 +211,7 @@ _OWN: dict[str, Callable[..., Any]] = {
     "det": _matrices(_det),
     "solve": _matrices(_lu_solve),
     "cofactor": _matrices(_cofactors),
+    "pinv": _matrices(_pinv),
     "cholesky": _matrices(lambda x: MP.cholesky((x + x.T) / 2)),
     "slogdet": _matrices(lambda x: (MP.sign(_det(x)), MP.log(abs(_det(x)))), outputs=2),
     "qr": _matrices(_qr, outputs=2),

@@ -29,6 +29,7 @@ from service.wire.decode import read_graph
 NOT_IN_ONNX = {
     "cumulative_prod", "linear_recurrence",
     "inv", "solve", "cofactor", "slogdet", "cholesky", "eigh", "svd", "qr",
+    "solve_triangular", "pinv", "lstsq", "cummax", "cummin",
     "erfinv", "log_ndtr", "inverse_mills", "polygamma", "digamma", "lgamma",
 }  # fmt: skip
 OPERATORS = [
@@ -83,6 +84,8 @@ def test_an_operator_means_the_same_in_the_model_and_when_read_back(op: Operator
             continue  # the reference evaluator goes out of bounds there
         if op.name == "matrix_norm" and example.attrs.get("ord") in ("nuc", "2"):
             continue  # by way of singular values, which ONNX has not
+        if op.name == "matrix_power" and example.attrs["n"] < 0:
+            continue  # by way of the inverse
         values = drawn(op, example)
         names = list(values)
         spec = GraphSpec([*names, "r"], ["input"] * len(names) + [op.name], [])
@@ -113,6 +116,8 @@ def test_what_onnx_can_not_say_is_named(name: str) -> None:
     ids = [*names, "r"]
     spec = GraphSpec(ids, ["input"] * len(names) + [name], [*([()] * len(names)), names])
     spec.leaves = {place: Leaf("input", shape=(3, 3)) for place in range(len(names))}
+    if op.domain.examples:
+        spec.attrs = {len(names): dict(op.domain.examples[0].attrs)}
     spec.output = "r"
     with pytest.raises(OnnxError, match=name):
         to_onnx(resolve(spec))

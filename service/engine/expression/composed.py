@@ -44,6 +44,14 @@ linalg.cholesky a, *, upper=False: \
 linalg.eigh a, UPLO="L": op.eigh( \
     op.tril(a) + op.tril(a, -1).mT if UPLO == "L" or UPLO == "l" else op.triu(a) + op.triu(a, 1).mT)
 linalg.eigvalsh a, UPLO="L": np.linalg.eigh(a, UPLO)[0]
+linalg.lstsq a, b, rcond=None: (op.lstsq(a, b, rcond), None, None, None)
+where.mean a, axis=None, dtype=None, out=None, keepdims=False, where=True: \
+    np.sum(np.where(where, a, 0), axis, keepdims=keepdims) \
+    / np.sum(np.where(where, np.ones_like(a), 0), axis, keepdims=keepdims)
+where.prod a, axis=None, dtype=None, out=None, keepdims=False, initial=1, where=True: \
+    initial * np.prod(np.where(where, a, 1), axis, keepdims=keepdims)
+where.sum a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True: \
+    initial + np.sum(np.where(where, a, 0), axis, keepdims=keepdims)
 linalg.svdvals x: op.svd(x)[1]
 logical_xor x1, x2: (x1 != 0) != (x2 != 0)
 math.log x, base=None: np.log(x) if base is None else np.log(x) / np.log(base)

@@ -84,7 +84,7 @@ def _prod(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) 
     if listed and all(map(is_number, args[0])):
         made = math.prod(args[0])
         return made if abs(made) < 2**63 else float(made)
-    return _named("prod")(reader, at, args, keywords)
+    return _with_where("prod")(reader, at, args, keywords)
 
 
 # math's own
@@ -498,6 +498,12 @@ def _where(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments)
 # Lists
 
 
+def _in_place(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
+    raise reader.fault(
+        at, "syntax", "the method sort gives nothing: it sorts in place", "np.sort(x)"
+    )
+
+
 def _append(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
     if isinstance(at.func, ast.Attribute) and args and args[0] is UNKNOWN:
         return UNKNOWN
@@ -550,8 +556,24 @@ MATH: dict[str, Function] = {
     "prod": _prod,
     "fsum": _sum,
 }
+
+
+def _with_where(name: str) -> Function:
+    """A reduction, of those elements alone that `where` chooses if it is given."""
+
+    def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
+        chosen = COMPOSED[f"where.{name}"] if "where" in keywords else _named(name)
+        return chosen(reader, at, args, keywords)
+
+    return function
+
+
 NUMPY: dict[str, Function] = {
-    **{name: made for name, made in COMPOSED.items() if not name.startswith("math.")},
+    **{
+        name: made for name, made in COMPOSED.items() if name.split(".")[0] not in ("math", "where")
+    },
+    "sum": _with_where("sum"),
+    "mean": _with_where("mean"),
     "permute_dims": COMPOSED["transpose"],
     "prod": _prod,
     "moveaxis": _moveaxis,
@@ -563,6 +585,7 @@ NUMPY: dict[str, Function] = {
     "split": _split("split"),
     "hsplit": _split("hsplit"),
     "vsplit": _split("vsplit"),
+    "array_split": _split("array_split"),
     "roll": _roll,
     "repeat": _repeat,
     "tensordot": _tensordot,
@@ -574,9 +597,8 @@ NUMPY: dict[str, Function] = {
     "linalg.svd": _svd,
 }
 """Functions of NumPy by their name without `np.`."""
-if "array_split" not in REGISTRY:
-    NUMPY["array_split"] = _split("array_split")
 METHODS: dict[str, Function] = {
+    "sort": _in_place,
     "append": _append,
     "extend": _extend,
     "insert": _insert,

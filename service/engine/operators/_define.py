@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from service.engine.registry import REGISTRY, Domain, Operator, Rule
+from service.engine.registry import REGISTRY, Domain, Example, Operator, Rule
 from service.engine.shapes import elementwise_float
 
 Interval = tuple[float, float]
@@ -79,6 +80,37 @@ def binary(
             gradient_formula=gradient,
             domain=domain or Domain(),
             numbers=more.pop("numbers", "numeric"),
+            **more,
+        )
+    )
+
+
+def composite(
+    name: str,
+    inputs: str,
+    expand: Rule,
+    examples: tuple[Example, ...],
+    *,
+    group: str,
+    summary: str,
+    formula: str,
+    gradient: str,
+    infer: Rule | None = None,
+    domain: Domain | None = None,
+    **more: Any,
+) -> Operator:
+    """Register an operator that is written in others; `inputs` are names, apart by blanks."""
+    return REGISTRY.register(
+        Operator(
+            name=name,
+            group=group,
+            inputs=tuple(inputs.split()),
+            summary=summary,
+            infer=infer,
+            expand=expand,
+            formula=formula,
+            gradient_formula=gradient,
+            domain=replace(domain or Domain(), examples=examples),
             **more,
         )
     )

@@ -11,6 +11,7 @@ import numpy as np
 from service.engine.control import MOST_PARTS
 from service.engine.errors import LimitExceeded, OperatorError
 from service.engine.operators._batch import spread
+from service.engine.operators._define import composite
 from service.engine.registry import (
     REGISTRY,
     Argument,
@@ -218,6 +219,32 @@ REGISTRY.register(
             )
         ),
     )
+)
+
+
+def _array_split(xp: Any, x: Any, *, sections: int, axis: int) -> Any:
+    size = x.shape[checked_axis(axis, x.ndim)]
+    _check_parts(sections)
+    each, more = divmod(size, sections)
+    sizes = (each + 1,) * more + (each,) * (sections - more)
+    return xp.split(x, axis=axis, sizes=sizes)
+
+
+composite(
+    "array_split",
+    "x",
+    _array_split,
+    (Example(((5, 2),), {"sections": 3}), Example(((2, 4),), {"sections": 2, "axis": -1})),
+    group="joining",
+    outputs=2,
+    attributes={
+        "sections": Attribute("int", doc="how many parts, as equal as can be", minimum=1),
+        **_AXIS,
+    },
+    summary="The parts of a tensor along an axis, of equal size or one less; node.0, node.1, …",
+    formula="x0, x1, … = x",
+    gradient="dx = [g0, g1, …]",
+    pattern="router",
 )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from service.engine.errors import OperatorError, Shape
 from service.engine.operators._batch import native, shift_axis
+from service.engine.operators._define import composite
 from service.engine.registry import (
     REGISTRY,
     Argument,
@@ -371,6 +372,96 @@ REGISTRY.register(
 )
 
 
+def _conv_transpose_shapes(
+    x: Any, w: Any, strides: Any, pads: Any, output_padding: Any, dilations: Any, group: int
+) -> tuple[Shape, dict[str, Shape]]:
+    """The size before the margins are cut off, and the window's attributes."""
+    if x.ndim < 3 or w.ndim != x.ndim or x.shape[1] != w.shape[0] or x.shape[1] % group:
+        raise OperatorError(
+            f"conv_transpose wants (N, C, …) and filters (C, M/group, …), not {tuple(x.shape)} "
+            f"and {tuple(w.shape)}",
+            shapes=(tuple(x.shape), tuple(w.shape)),
+        )
+    rank = x.ndim - 2
+    space = _spatial(rank, strides=strides, pads=pads, dilations=dilations)
+    more = tuple(output_padding or (0,) * rank)
+    if len(more) != rank or any(
+        not 0 <= n < s for n, s in zip(more, space["strides"], strict=True)
+    ):
+        raise OperatorError("output_padding wants numbers below the strides", code="attribute")
+    sizes = zip(x.shape[2:], w.shape[2:], space["strides"], space["dilations"], strict=True)
+    return tuple((n - 1) * s + (k - 1) * d + 1 for n, k, s, d in sizes), space | {"more": more}
+
+
+def _conv_transpose(
+    xp: Any,
+    x: Any,
+    w: Any,
+    *bias: Any,
+    strides: Any,
+    pads: Any,
+    output_padding: Any,
+    dilations: Any,
+    group: int,
+) -> Any:
+    size, space = _conv_transpose_shapes(x, w, strides, pads, output_padding, dilations, group)
+    kernel, places, batch = tuple(w.shape[2:]), tuple(x.shape[2:]), x.shape[0]
+    channels, taps = w.shape[1], math.prod(kernel)
+    filters = xp.reshape(w, shape=(group, x.shape[1] // group, channels * taps))
+    columns = xp.reshape(x, shape=(batch, group, x.shape[1] // group, math.prod(places)))
+    spread = xp.matmul(xp.matrix_transpose(filters), columns)
+    seen = xp.reshape(spread, shape=(batch, group * channels, *kernel, *places))
+    y = xp.fold(
+        seen, size=size, kernel=kernel, strides=space["strides"], dilations=space["dilations"]
+    )
+    rank = len(kernel)
+    front, behind = space["pads"][:rank], space["pads"][rank:]
+    y = _padded(xp, y, (0,) * rank + space["more"])
+    if any(space["pads"]):
+        stops = tuple(n + m - e for n, m, e in zip(size, space["more"], behind, strict=True))
+        y = xp.slice(y, starts=front, stops=stops, axes=tuple(range(2, 2 + rank)), steps=None)
+    if y.size == 0:
+        raise OperatorError("the pads cut everything off", code="attribute")
+    if not bias:
+        return y
+    if tuple(bias[0].shape) != (y.shape[1],):
+        raise OperatorError(f"the bias has shape {tuple(bias[0].shape)}, not ({y.shape[1]},)")
+    return y + xp.reshape(bias[0], shape=(-1, *(1,) * rank))
+
+
+composite(
+    "conv_transpose",
+    "x w b",
+    _conv_transpose,
+    (
+        Example(((2, 3, 4), (3, 2, 3))),
+        Example(
+            ((1, 2, 3, 3), (2, 2, 2, 3), (2,)),
+            {"strides": [2, 1], "pads": [0, 1, 1, 0], "output_padding": [1, 0]},
+        ),
+        Example(((1, 4, 3), (4, 1, 2)), {"group": 2, "dilations": [2]}),
+    ),
+    group="neural network",
+    min_inputs=2,
+    attributes={
+        "strides": _STRIDES,
+        "pads": _PADS,
+        "output_padding": Attribute(
+            "ints",
+            None,
+            "places more at the end of each axis; null means 0",
+            nullable=True,
+            minimum=0,
+        ),
+        "dilations": _DILATIONS,
+        "group": Attribute("int", 1, "into how many groups the channels fall", minimum=1),
+    },
+    summary="The adjoint of conv, for (N, C, …) and filters (C, M/group, …).",
+    formula="y[n, m, p * stride + t * dilation] += x[n, c, p] * w[c, m, t]",
+    gradient="dx = conv(g, w), dw = x * windows of g, db = Σ g",
+)
+
+
 def _pool_windows(
     xp: Any, x: Any, kernel: Shape, strides: Any, pads: Any, dilations: Any, margin: float
 ) -> Any:
@@ -490,103 +581,6 @@ REGISTRY.register(
                     ((2, 1, 5),), {"kernel_shape": [3], "pads": [1, 1], "count_include_pad": True}
                 ),
             )
-        ),
-    )
-)
-
-
-def _batch_norm(xp: Any, x: Any, scale: Any, bias: Any, *statistics: Any, epsilon: float) -> Any:
-    over = (0, *range(2, x.ndim))
-    column = (-1, *(1,) * (x.ndim - 2))
-    if statistics:
-        mean, variance = (xp.reshape(one, shape=column) for one in statistics)
-    else:
-        mean = xp.mean(x, axis=over, keepdims=True)
-        variance = xp.mean(xp.square(x - mean), axis=over, keepdims=True)
-    normal = (x - mean) / xp.sqrt(variance + epsilon)
-    return normal * xp.reshape(scale, shape=column) + xp.reshape(bias, shape=column)
-
-
-def _batch_norm_infer(x: TensorSpec, *per_channel: TensorSpec, epsilon: float) -> TensorSpec:
-    if x.ndim < 2 or any(one.shape != x.shape[1:2] for one in per_channel):
-        raise OperatorError(
-            f"batch_norm wants (N, C, …) and vectors of its C, not {x.shape} and "
-            f"{per_channel[0].shape}",
-            shapes=(x.shape, *(one.shape for one in per_channel)),
-        )
-    if len(per_channel) == 3:
-        raise OperatorError("give both mean and variance, or neither", code="arity")
-    return TensorSpec(x.shape, floating(promote(x, *per_channel)))
-
-
-REGISTRY.register(
-    Operator(
-        name="batch_norm",
-        scales=Scales(parts=("size", "offset")),
-        group="neural network",
-        inputs=("x", "scale", "bias", "mean", "variance"),
-        min_inputs=3,
-        summary="(N, C, …) brought to mean 0 and variance 1 per channel, then scaled and shifted; "
-        "by the batch's own statistics, or by a given mean and variance.",
-        infer=_batch_norm_infer,
-        expand=_batch_norm,
-        attributes={"epsilon": Attribute("float", 1e-5, "added to the variance")},
-        formula="scale * (x - mean) / sqrt(var + epsilon) + bias",
-        gradient_formula="through mean and variance too where they are the batch's",
-        domain=Domain(
-            ranges=((-2, 2), (0.5, 2), (-1, 1), (-1, 1), (0.5, 2)),
-            examples=(
-                Example(((4, 3), (3,), (3,))),
-                Example(((2, 3, 2, 2), (3,), (3,))),
-                Example(((4, 3), (3,), (3,), (3,), (3,))),
-            ),
-        ),
-    )
-)
-
-
-def _layer_norm(xp: Any, x: Any, *affine: Any, axis: int, epsilon: float) -> Any:
-    over = tuple(range(axis % x.ndim, x.ndim))
-    centred = x - xp.mean(x, axis=over, keepdims=True)
-    variance = xp.mean(xp.square(centred), axis=over, keepdims=True)
-    y = centred / xp.sqrt(variance + epsilon)
-    if affine:
-        y = y * affine[0]
-    return y + affine[1] if len(affine) > 1 else y
-
-
-def _layer_norm_infer(x: TensorSpec, *affine: TensorSpec, axis: int, epsilon: float) -> TensorSpec:
-    checked_axis(axis, x.ndim)
-    for one in affine:
-        if broadcast(x.shape, one.shape) != x.shape:
-            raise OperatorError(
-                f"{one.shape} does not broadcast to {x.shape}", shapes=(x.shape, one.shape)
-            )
-    return TensorSpec(x.shape, floating(promote(x, *affine)))
-
-
-REGISTRY.register(
-    Operator(
-        name="layer_norm",
-        scales=Scales(parts=("size", "offset")),
-        group="neural network",
-        inputs=("x", "scale", "bias"),
-        min_inputs=1,
-        summary="Each row brought to mean 0 and variance 1, then scaled and shifted.",
-        infer=_layer_norm_infer,
-        expand=_layer_norm,
-        attributes={
-            "axis": Attribute("axis", -1, "the first of the axes that make a row"),
-            "epsilon": Attribute("float", 1e-5, "added to the variance"),
-        },
-        formula="scale * (x - mean) / sqrt(var + epsilon) + bias",
-        gradient_formula="through mean and variance too",
-        domain=Domain(
-            ranges=((-2, 2), (0.5, 2), (-1, 1)),
-            examples=(
-                Example(((3, 4), (4,), (4,))),
-                Example(((2, 3, 4),), {"axis": 1}),
-            ),
         ),
     )
 )

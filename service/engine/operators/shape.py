@@ -9,6 +9,7 @@ import numpy as np
 
 from service.engine.errors import OperatorError, Shape
 from service.engine.operators._batch import all_behind, behind, native, with_shape
+from service.engine.operators._define import composite
 from service.engine.registry import (
     REGISTRY,
     Argument,
@@ -463,6 +464,30 @@ REGISTRY.register(
 )
 
 
+def _swapped(ndim: int, axis1: int, axis2: int) -> Shape:
+    order = list(range(ndim))
+    a, b = checked_axis(axis1, ndim), checked_axis(axis2, ndim)
+    order[a], order[b] = b, a
+    return tuple(order)
+
+
+composite(
+    "swapaxes",
+    "x",
+    lambda xp, x, *, axis1, axis2: xp.permute_dims(x, axes=_swapped(x.ndim, axis1, axis2)),
+    (Example(((2, 3, 4),), {"axis1": 0, "axis2": -1}), Example(((3,),), {"axis1": 0, "axis2": 0})),
+    group="shape",
+    numpy=(Spelling("x=a axis1 axis2"),),
+    attributes={
+        "axis1": Attribute("axis", doc="the one axis"),
+        "axis2": Attribute("axis", doc="the other"),
+    },
+    summary="Two axes exchanged.",
+    formula="x with two axes exchanged",
+    gradient="dx = g with them exchanged back",
+)
+
+
 def _pad_widths(pads: Shape, ndim: int) -> list[tuple[int, int]]:
     if len(pads) != 2 * ndim:
         raise OperatorError(
@@ -473,62 +498,85 @@ def _pad_widths(pads: Shape, ndim: int) -> list[tuple[int, int]]:
     return list(zip(pads[:ndim], pads[ndim:], strict=True))
 
 
-def _pad_infer(x: TensorSpec, *, pads: Shape, value: float) -> TensorSpec:
+def _pad_infer(x: TensorSpec, *, pads: Shape, value: float, mode: str) -> TensorSpec:
     if not x.floating and (not math.isfinite(value) or np.array(value).astype(x.dtype) != value):
         raise OperatorError(
             f"a tensor of dtype {x.dtype} can't hold the value {value}", code="attribute"
         )
-    widths = zip(x.shape, _pad_widths(pads, x.ndim), strict=True)
-    return TensorSpec(tuple(low + size + high for size, (low, high) in widths), x.dtype)
+    sizes = []
+    for size, (low, high) in zip(x.shape, _pad_widths(pads, x.ndim), strict=True):
+        if mode != "constant" and size == 0 and low + high:
+            raise OperatorError("an empty axis has nothing for its margin", shapes=(x.shape,))
+        sizes.append(low + size + high)
+    return TensorSpec(tuple(sizes), x.dtype)
 
 
-def _pad(x: Any, *, pads: Shape, value: float) -> Any:
-    # np.pad takes no list of no axes.
-    return np.pad(x, _pad_widths(pads, np.ndim(x)), constant_values=value) if pads else x
+def _pad(x: Any, *, pads: Shape, value: float, mode: Any) -> Any:
+    if not pads:  # np.pad takes no list of no axes.
+        return x
+    fill: dict[str, Any] = {"constant_values": value} if mode == "constant" else {}
+    return np.pad(x, _pad_widths(pads, np.ndim(x)), mode, **fill)
 
 
-def _pad_code(x: str, *, pads: Shape, value: float) -> str:
+def _pad_code(x: str, *, pads: Shape, value: float, mode: str) -> str:
     if not pads:
         return x
     number = repr(value) if math.isfinite(value) else f"float('{value}')"
-    return f"np.pad({x}, {_pad_widths(pads, len(pads) // 2)}, constant_values={number})"
+    fill = f"constant_values={number}" if mode == "constant" else f"mode={mode!r}"
+    return f"np.pad({x}, {_pad_widths(pads, len(pads) // 2)}, {fill})"
+
+
+def _pad_rule(xp: Any, g: Any, y: Any, x: Any, pads: Shape, value: float, mode: Any) -> Any:
+    if mode == "constant":
+        stops = tuple(low + n for low, n in zip(pads[: x.ndim], x.shape, strict=True))
+        return xp.slice(g, starts=tuple(pads[: x.ndim]), stops=stops, axes=None, steps=None)
+    for axis, widths in enumerate(_pad_widths(pads, x.ndim)):
+        if widths == (0, 0):
+            continue
+        size = x.shape[axis]
+        shape = (*g.shape[:axis], size, *g.shape[axis + 1 :])
+        blank = xp.cast(xp.broadcast_to(0.0, shape=shape), dtype=str(x.dtype))
+        g = xp.index_add(blank, np.pad(np.arange(size), widths, mode), g, axis=axis)
+    return g
 
 
 REGISTRY.register(
     Operator(
         name="pad",
         analytic=True,
-        batch=lambda xp, flags, x, pads, value: xp.pad(
-            x, pads=(0, *pads[: len(pads) // 2], 0, *pads[len(pads) // 2 :]), value=value
+        batch=lambda xp, flags, x, pads, **attrs: xp.pad(
+            x, pads=(0, *pads[: len(pads) // 2], 0, *pads[len(pads) // 2 :]), **attrs
         ),
         group="shape",
         inputs=("x",),
-        summary="The tensor with a margin of one value around it.",
+        summary="The tensor with a margin around it, of one value or of its own elements.",
         infer=_pad_infer,
         forward=_pad,
         code=_pad_code,
-        vjp=(
-            lambda xp, g, y, x, pads, value: xp.slice(
-                g,
-                starts=tuple(pads[: x.ndim]),
-                stops=tuple(low + n for low, n in zip(pads[: x.ndim], x.shape, strict=True)),
-                axes=None,
-                steps=None,
-            ),
-        ),
+        vjp=(_pad_rule,),
         attributes={
             "pads": Attribute(
                 "ints", doc="widths: all in front of the axes, then all behind", minimum=0
             ),
             "value": Attribute("number", 0.0, "what the margin holds"),
+            "mode": Attribute(
+                "choice",
+                "constant",
+                "the value; or the edge's element, the elements mirrored at the edge, or those "
+                "of the other end",
+                choices=("constant", "edge", "reflect", "wrap"),
+            ),
         },
         flops=_no_flops,
         formula="x with a margin",
-        gradient_formula="dx = g without the margin",
+        gradient_formula="dx = g without the margin, which is added to the elements it repeats",
         domain=Domain(
             examples=(
                 Example(((2, 3),), {"pads": [1, 0, 0, 2]}),
                 Example(((3,),), {"pads": [1, 1], "value": 5.0}),
+                Example(((2, 3),), {"pads": [1, 0, 2, 2], "mode": "edge"}),
+                Example(((4, 3),), {"pads": [2, 0, 1, 2], "mode": "reflect"}),
+                Example(((3,),), {"pads": [4, 2], "mode": "wrap"}),
             )
         ),
     )
