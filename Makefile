@@ -111,7 +111,7 @@ test-wheels: $(VENV)/.dev ## what is needed installs from wheels alone, on every
 
 # Generators of clients, and linters of documents, in an environment of their own.
 $(CLIENTS)/.ready: tests/conformance/clients/requirements.txt tests/conformance/clients/package-lock.json
-	@scripts/apt-install.sh node nodejs npm
+	@scripts/apt-install.sh npm nodejs npm
 	@scripts/apt-install.sh java default-jre-headless
 	@[ -x $(CLIENTS)/bin/python ] || scripts/venv.sh $(CLIENTS)
 	@$(CLIENTS)/bin/python $(PIP_INSTALL) -r tests/conformance/clients/requirements.txt
