@@ -125,6 +125,9 @@ test-clients: $(VENV)/.dev $(CLIENTS)/.ready ## generate, compile and run client
 fuzz: $(VENV)/.dev ## long fuzzing of graphs, bodies and expressions
 	$(BIN)/python -m pytest -q -m fuzz --timeout 900 tests
 
+mutations: $(VENV)/.dev ## 40,000 changed requests to every POST path
+	$(BIN)/python -m tests.fuzz.mutations 40000
+
 load: $(VENV)/.dev ## ten minutes at saturation on loopback
 	$(BIN)/python -m pytest -q -s -m soak --timeout 1200 tests/load
 

@@ -124,7 +124,7 @@ def _watch_caches(metrics: Metrics, context: Context) -> None:
     metrics.counter("graph_cache_hits", "Graphs recognised.", lambda: graphs.hits)
     metrics.counter("graph_cache_misses", "Graphs read anew.", lambda: graphs.misses)
     metrics.gauge("graph_cache_graphs", "Graphs that are remembered.", lambda: len(graphs))
-    metrics.gauge("graph_cache_bytes", "Bytes of their text.", lambda: graphs.size)
+    metrics.gauge("graph_cache_bytes", "Bytes of their memory, roughly.", lambda: graphs.size)
 
 
 def make_context(settings: Settings, store: Store | None = None) -> Context:

@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     )
     retry_after_seconds: int = Field(1, ge=1, description="Retry-After of a 503.")
     graph_cache_entries: int = Field(1_024, ge=0, description="Graphs that are remembered.")
-    graph_cache_bytes: int = Field(64 * MiB, ge=0, description="Their text, together.")
+    graph_cache_bytes: int = Field(256 * MiB, ge=0, description="Their memory, together, roughly.")
 
     # Connections.
     keep_alive_seconds: int = Field(15, ge=1, description="An idle connection is closed then.")

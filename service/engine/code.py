@@ -9,6 +9,8 @@ from typing import Any
 from service.engine.errors import Fault, OperatorError
 from service.engine.registry import Operator, TensorSpec
 
+_STEP_BYTES = 600
+
 
 @dataclass(slots=True)
 class Step:
@@ -56,6 +58,13 @@ class Code:
             return step.operator.flops(*self.specs_of(step.inputs), **step.attrs)
         size = sum(spec.size for spec in step.specs) if step.specs else step.spec.size
         return size * max(1, len(step.inputs) - 1) if step.operator.variadic else size
+
+    @property
+    def nbytes(self) -> int:
+        """Its memory, roughly: of steps, their inputs and the values of constants."""
+        inputs = sum(len(step.inputs) for step in self.steps)
+        values = sum(getattr(step.value, "nbytes", 0) for step in self.steps)
+        return _STEP_BYTES * len(self.steps) + 16 * inputs + values
 
     @property
     def elements(self) -> int:

@@ -30,7 +30,7 @@ def _derived(program: Program, key: Any, make: Callable[[], Code]) -> Code:
     code: Code | None = program.derived.get(key)
     if code is None:
         code = make()
-        program.derived.put(key, code)
+        program.derived.put(key, code, code.nbytes)
     return code
 
 

@@ -18,13 +18,12 @@ import numpy as np
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import Fault, GraphError, escaped
 from service.engine.graph_spec import Columns, GraphSpec, Leaf
-from service.engine.lru_cache import Recent
+from service.engine.lru_cache import Share
 from service.engine.operators import REGISTRY
 from service.engine.registry import Operator
 
-_PROGRAMS_KEPT = 8
-_STEPS_KEPT = 100_000
-"""Steps of all programs that are kept of a text that is unrolled."""
+_NODE_BYTES = 450
+"""Of memory, with what is noted of a node for running."""
 
 
 class Graph:
@@ -99,10 +98,17 @@ class Graph:
         self.text = spec.text
         self._rank: dict[int, int] | None = None
         self.scalar = _runs_on_floats(self)
-        self.programs: Recent[Any, Any] = Recent(_PROGRAMS_KEPT, _STEPS_KEPT)
+        self.programs = Share()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Its memory, roughly: of nodes, wide gates and values."""
+        wide = sum(map(len, self.many.values()))
+        values = sum(getattr(leaf.value, "nbytes", 0) for leaf in self.leaves.values())
+        return _NODE_BYTES * len(self) + 16 * wide + values
 
     def find(self, name: str) -> str:
         """The id of the node that is shown by this name."""

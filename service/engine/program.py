@@ -17,7 +17,7 @@ from service.engine.expression.hints import STRANGERS
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import Leaf
 from service.engine.look_alikes import described, skeleton
-from service.engine.lru_cache import Recent
+from service.engine.lru_cache import Share
 from service.engine.operators import REGISTRY
 from service.engine.registry import TensorSpec
 from service.engine.trace import Builder, Traced
@@ -25,8 +25,6 @@ from service.engine.trace import Builder, Traced
 SCALAR = TensorSpec(())
 _IDENTITY = REGISTRY["identity"]
 _FLOAT = frozenset((float,))
-_DERIVED_KEPT = 32
-"""Plans and derivatives of a program; what they are for is part of what a client may vary."""
 
 
 _FLOAT_NODE, _FLOAT_EDGE, _ARRAY_EDGE, _TRACED_EDGE = 100, 1_000, 4_000, 24_000
@@ -79,7 +77,8 @@ class Program:
         self.limits = limits
         self._constants = constants
         self._input_specs = specs
-        self.derived: Recent[Any, Any] = Recent(_DERIVED_KEPT)
+        self.derived = Share()
+        self.key: Any = None
         self.straight: Any = None
         self._check_outputs()
         if not self.floats:
@@ -102,11 +101,18 @@ class Program:
     @cached_property
     def code(self) -> Code:
         """The program as straight-line code; raises GraphError when shapes do not fit."""
-        return _Compiler(self.graph, self.dtype, self.limits, self._constants).compile(
+        code = _Compiler(self.graph, self.dtype, self.limits, self._constants).compile(
             self._input_specs
             if self._input_specs is not None
             else dict.fromkeys(self.graph.inputs, SCALAR)
         )
+        self.graph.programs.grow(self.key, code.nbytes)
+        return code
+
+    @property
+    def nbytes(self) -> int:
+        """Its memory, roughly, that of its graph included."""
+        return self.graph.nbytes + (0 if self.floats else self.code.nbytes)
 
     @cached_property
     def cost(self) -> Cost:
@@ -177,7 +183,7 @@ def program_for(
     dtype: str = "float64",
     limits: Limits = DEFAULT_LIMITS,
 ) -> Program:
-    """The Program for inputs of these shapes and dtypes; the graph's last few are kept.
+    """The Program for inputs of these shapes and dtypes; those used last are kept.
 
     Raises GraphError (missing_input, unused_input, shape_mismatch, dtype) with all faults
     of the inputs, or all of the nodes, or LimitExceeded.
@@ -186,10 +192,8 @@ def program_for(
     program: Program | None = graph.programs.get(key)
     if program is None:
         program = _build(graph, inputs, dtype, limits)
-        if program.floats or len(program.code.steps) <= 20 * len(program.graph) + 200:
-            # A cache of graphs is bounded by their text: what is far larger is not kept.
-            unrolled = graph.text is not None and graph.text.slow
-            graph.programs.put(key, program, len(program.graph) if unrolled else 0)
+        program.key = key
+        graph.programs.put(key, program, program.nbytes)
     return program
 
 

@@ -24,8 +24,8 @@ from service.wire.context import Context
 from service.wire.grading import lower, parse_grading, read_task, task_part
 from service.wire.json_text import encoded
 
-TRUTHS: Recent[bytes, Truth] = Recent(64, 20_000_000)
-"""The same task is graded hundreds of times: truths by their task's text, sized in elements."""
+TRUTHS: Recent[bytes, Truth] = Recent(64, 256 * 1024 * 1024)
+"""The same task is graded hundreds of times: truths by their task's text, sized in bytes."""
 DEFAULT_PROBLEM = "gradients"
 _ELEMENT_BYTES = 22
 """Of a number as JSON has it."""
@@ -77,7 +77,9 @@ def find_truth(
         task = parse_grading(text, context.max_depth)
         task.pop("id", None)
         truth = Truth(read_task(task, context), context.limits, control)
-        TRUTHS.put(text, truth, truth.circuit.program.cost.elements * len(truth.points))
+        program = truth.circuit.program
+        points = 24 * program.cost.elements * len(truth.points)
+        TRUTHS.put(text, truth, 10 * len(text) + program.nbytes + points)
     return truth, lower(truth.task.reveal, asked)
 
 

@@ -131,9 +131,11 @@ def _apply_hessian(call: Call, model: Model) -> Run:
     second = model.input_at(call.inWrt2, "inWrt2")
     sens = shaped(call.sens, model.results[output], "sens")
     vec = shaped(call.vec, model.inputs[second], "vec")
-    if output not in model.derived:
-        model.derived[output] = _weighted(model.graph, output, model.limits)
-    graph, weights, total = model.derived[output]
+    weighted = model.derived.get(output)
+    if weighted is None:
+        weighted = _weighted(model.graph, output, model.limits)
+        model.derived.put(output, weighted, weighted[0].nbytes)
+    graph, weights, total = weighted
     values[weights] = sens
     program = program_for(graph, values, "float64", model.limits)
     vector = {first: _zeros(model.inputs[first]), second: vec}

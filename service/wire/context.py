@@ -15,11 +15,8 @@ MAX_FAULTS = 20
 """Faults of a request's form that are looked for before giving up."""
 
 
-def recent_graphs(most: int = 1_024, most_bytes: int = 64 * 1024 * 1024) -> GraphCache:
-    """A cache of resolved graphs by their text, bounded by the size of the texts.
-
-    A resolved graph takes about ten times the memory of its text.
-    """
+def recent_graphs(most: int = 1_024, most_bytes: int = 256 * 1024 * 1024) -> GraphCache:
+    """A cache of resolved graphs by their text, bounded by the memory of both."""
     return Recent(most, most_bytes)
 
 

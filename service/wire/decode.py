@@ -27,10 +27,6 @@ R = TypeVar("R", bound=GraphRequest)
 QUICK = True
 """Whether the quick reader is in use. Without it every answer is the same."""
 
-_NODE_BYTES = 64
-"""The least text of a node: what one of an unrolled loop counts for in the cache."""
-_UNROLLED_BYTES = 4_000_000
-"""What a text with loops counts for whose graphs depend on shapes: several may be kept of it."""
 _raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -150,12 +146,5 @@ def _find(text: bytes, context: Context, may_block: bool, read: Read) -> Graph:
             detail = "the registered graph can not be read any more: register it again"
             raise GraphError([Fault("invalid_request", detail, pointer="")]) from None
         raise
-    context.graphs.put(text, graph, _size(text, graph))
+    context.graphs.put(text, graph, 2 * len(text) + graph.nbytes)
     return graph
-
-
-def _size(text: bytes, graph: Graph) -> int:
-    """What a graph counts for in the cache: a loop makes more of it than its text tells."""
-    if graph.text is not None and graph.text.slow:
-        return _UNROLLED_BYTES
-    return max(len(text), _NODE_BYTES * len(graph))

@@ -20,7 +20,7 @@ from service.codes import Refusal
 from service.engine.control import Limits
 from service.engine.errors import GraphError, escaped
 from service.engine.graph import Graph
-from service.engine.lru_cache import Recent
+from service.engine.lru_cache import Recent, Share
 from service.engine.program import Cost, Program, abstract_program, program_for
 from service.engine.registry import TensorSpec
 from service.wire.context import Context, WouldBlock
@@ -85,7 +85,7 @@ class Call(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(Call).decode
 _decode_config = msgspec.json.Decoder(Config | None).decode
-_MODELS_KEPT = 64
+_MODELS_KEPT, _MODELS_BYTES = 64, 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Model:
     shapes: Mapping[str, tuple[int, ...]]
     outputs: tuple[str, ...]
     limits: Limits
-    derived: dict[str, Any] = field(default_factory=dict)
+    derived: Share = field(default_factory=Share)
 
     @cached_property
     def _abstract(self) -> Program:
@@ -136,6 +136,12 @@ class Model:
     def differentiable(self) -> bool:
         """Whether all of the outputs have gradients."""
         return all(self._abstract.spec(name).floating for name in self.outputs)
+
+    @property
+    def nbytes(self) -> int:
+        """Its memory, roughly."""
+        fixed = sum(getattr(value, "nbytes", 100) for value in self.fixed.values())
+        return fixed + self._abstract.nbytes
 
     def values(self, vectors: Any) -> dict[str, Any]:
         """The inputs' values: the vectors in their shapes, and the fixed ones."""
@@ -222,11 +228,11 @@ def read_call(body: bytes, context: Context, may_block: bool) -> tuple[Call, Mod
     graph = find_graph(text, context, may_block)
     model = _model(graph, config, context.limits)
     if text[:1] != b'"':  # what a name in the configuration points at may change
-        _models.put(key, model)
+        _models.put(key, model, 2 * (len(written) + len(text)) + model.nbytes)
     return call, model
 
 
-_models: Recent[Any, Model] = Recent(_MODELS_KEPT)
+_models: Recent[Any, Model] = Recent(_MODELS_KEPT, _MODELS_BYTES)
 
 
 def _registered(name: str, context: Context, may_block: bool) -> bytes | None:

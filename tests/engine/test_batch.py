@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from service.engine import lru_cache
 from service.engine.compute import gradient
 from service.engine.errors import GraphError
 from service.engine.expression import parse_expression
 from service.engine.graph import Graph, resolve
+from service.engine.lru_cache import Recent
 from service.engine.program import program_for
 from service.engine.run import tiled
 from service.engine.run.batch import batch, batch_gradient, first_not_finite
@@ -115,13 +117,16 @@ def test_each_output_of_one_program_has_its_own_gradients() -> None:
     assert batch_gradient(points, output="b").gradients["x"].tolist() == [[2, 4], [6, 8]]
 
 
-def test_plans_of_many_cotangents_do_not_pile_up() -> None:
+def test_plans_of_many_cotangents_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache: Recent[Any, Any] = Recent(1000, 100_000)
+    monkeypatch.setattr(lru_cache, "MADE", cache)
     graph = resolve(parse_expression("f = x * x"))
     points = batch(graph, {"x": np.arange(3.0)}, True)
     for seed in range(100):
         found = batch_gradient(points, cotangent=float(seed))
         assert found.gradients["x"].tolist() == [0.0, 2.0 * seed, 4.0 * seed]
-    assert len(points.program.derived) < 50
+    assert 0 < len(cache) < 200
+    assert 0 < cache.size <= 100_000
 
 
 @pytest.mark.parametrize(

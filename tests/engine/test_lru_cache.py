@@ -43,3 +43,17 @@ def test_none_is_kept_where_there_is_room_for_none() -> None:
     recent: Recent[str, int] = Recent(0, most_size=0)
     recent.put("a", 1)
     assert recent.get("a") is None
+
+
+def test_what_grows_is_counted_and_may_have_to_go() -> None:
+    cache: Recent[str, int] = Recent(10, 100)
+    cache.put("a", 1, 40)
+    cache.put("b", 2, 40)
+    cache.grow("b", 15)
+    assert cache.size == 95
+    cache.grow("b", 10)
+    assert (cache.get("a"), cache.get("b"), cache.size) == (None, 2, 65)
+    cache.grow("b", 50)
+    assert (cache.get("b"), cache.size) == (None, 0)
+    cache.grow("b", 1)
+    assert cache.size == 0

@@ -336,7 +336,7 @@ def _block(
     if code is None:
         wanted = {**results, **{f"x {t}": program.slot(t) for t in targets}}
         code = batched(program.code, wanted, carried, length, limits, apart=node_gradients)
-        program.derived.put(key, code)
+        program.derived.put(key, code, code.nbytes)
     given: dict[str, Any] = {}
     for name in code.inputs:
         tensor = leaves[name]

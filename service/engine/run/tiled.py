@@ -65,7 +65,7 @@ def plan(
     known: Blocked | None = program.derived.get(key)
     if known is None:
         known = _plan(program, output, targets, seed, named)
-        program.derived.put(key, known)
+        program.derived.put(key, known, 500 * len(known.calls))
     return known
 
 
@@ -229,7 +229,7 @@ def fits(program: Program) -> bool:
             step.operator.group in ("comparison", "logic") or not _is_plain(step)
             for step in program.code.steps
         )
-        program.derived.put(fits, known)
+        program.derived.put(fits, known, 0)
     return known
 
 
