@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -51,31 +52,26 @@ class Execution:
         Raises what `parse` and `execute` raise, Refusal (overloaded) when the queue is full,
         DeadlineExceeded, and Cancelled when the client hung up.
         """
-        answer = await self._run(parse, body, receive, request)
-        size = len(answer.body if isinstance(answer, Answer) else answer)
-        if size - request.unsent > _LARGE_ANSWER and not self._pools.has_room(size):
-            raise self._pools.refuse_unsent()
-        return answer
-
-    async def _run(
-        self, parse: Parse, body: bytes, receive: Receive, request: RequestContext
-    ) -> bytes | Answer:
-        settings, context = self._settings, self._context
+        settings, pools = self._settings, self._pools
+        prepared: PreparedRequest | None = None
         if len(body) <= settings.inline_body_bytes:
-            try:
-                prepared = parse(body, context, False)
-            except WouldBlock:
-                pass
-            else:
-                cost = prepared.cost
-                self._count(cost)
-                if cost.flops <= settings.inline_flops:
-                    self._metrics.inline += 1
-                    return prepared.execute(None)
-                job = Job(settings.deadline_seconds, receive)
-                await self._reserve(cost, job, request)
-                return await job.run(self._pool(cost), lambda: prepared.execute(job.control))
-        return await self._in_pools(parse, body, receive, request)
+            with suppress(WouldBlock):
+                prepared = parse(body, self._context, False)
+        if prepared is None:
+            answer = await self._in_pools(parse, body, receive, request)
+        else:
+            cost, execute = prepared
+            self._count(cost)
+            if cost.flops <= settings.inline_flops:
+                self._metrics.inline += 1
+                return execute(None)
+            job = Job(settings.deadline_seconds, receive)
+            await self._reserve(cost, job, request)
+            answer = await job.run(self._pool(cost), lambda: execute(job.control))
+        size = len(answer.body if isinstance(answer, Answer) else answer)
+        if size - request.unsent > _LARGE_ANSWER and not pools.has_room(size):
+            raise pools.refuse_unsent()
+        return answer
 
     async def _in_pools(
         self, parse: Parse, body: bytes, receive: Receive, request: RequestContext
