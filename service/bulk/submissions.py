@@ -93,6 +93,8 @@ def _scores(name: str, result: Result | None) -> dict[str, Any]:
         "max_score": result.max_score,
         "verdicts": {},
     }
+    if result.reason is not None:
+        row["unread"] = True
     if result.reveal != "score":
         row["verdicts"] = {
             wire.wire if wire.kind == "gradient" else f"{wire.wire} (value)": wire.verdict

@@ -104,6 +104,8 @@ def command(
     if not single:
         _write_many(rows, documents, output)
         _spool(output).discard()
+    if len(rows) > 1:
+        typer.echo(_summary(rows), err=True)
     ungraded = [row["name"] for row in rows if row["score"] is None]
     if ungraded:
         some = ", ".join(ungraded[:5]) + (", …" if len(ungraded) > 5 else "")
@@ -313,6 +315,18 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
         cells += [row["verdicts"].get(title, "") for title in titles]
         writer.writerow(cells + [row.get(name, "") for name in fault])
     return text.getvalue()
+
+
+def _summary(rows: Sequence[dict[str, Any]]) -> str:
+    """What became of many submissions, in a line."""
+    scored = [row for row in rows if row["score"] is not None]
+    most = max((row["max_score"] for row in scored), default=0.0)
+    scores = [row["score"] for row in scored]
+    unread = sum(bool(row.get("unread")) for row in scored)
+    text = f"{len(scored)} graded, {sum(score >= most for score in scores)} with all points"
+    if scores:
+        text += f", on average {sum(scores) / len(scores):.3g} of {most:g}"
+    return text + (f"; {unread} could not be read" if unread else "")
 
 
 def _harmless(cell: str) -> str:

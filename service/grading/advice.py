@@ -12,6 +12,8 @@ from service.grading.diagnosis import Fault, wrong_gradients
 from service.grading.truth import Truth
 
 _LISTED = 12
+_INVISIBLE = ("sign", "scale", "zero_gradient")
+"""What nobody sees where the gradient is 0."""
 
 
 @dataclass(slots=True)
@@ -77,22 +79,89 @@ def _look_at_values(truth: Truth, advice: Advice) -> None:
             other = values[1] if len(values) == 2 else 0.0
             if bool(np.any(np.asarray(values[0]) == other)):
                 advice.warnings.append(f"'{gate.node}' is at its kink at these inputs")
+    vanishing = _always_zero(truth)
+    if vanishing:
+        hidden = len(_INVISIBLE) * len(vanishing)
+        advice.tried += hidden
+        advice.hidden += hidden
+        advice.warnings.append(
+            f"the gradient of {_some(sorted(map(repr, vanishing)))} is 0 whatever the inputs are: "
+            "the output doesn't depend on it, and zeros, its negative and twice of it all pass. "
+            "Sums of a softmax or of normalised values are constant, and a shift before a softmax "
+            "has no effect: use a weighted sum instead (sum(p * c) with a constant c), or a loss"
+        )
     for wire, gradient in point.gradients.items():
+        if wire in vanishing:
+            continue
         if not bool(np.all(np.isfinite(gradient))):
             advice.warnings.append(f"the gradient of '{wire}' is not finite")
         elif wire in truth.points_for and not bool(np.any(gradient)):
             advice.warnings.append(f"the gradient of '{wire}' is zero everywhere")
 
 
+def _always_zero(truth: Truth) -> set[str]:
+    """The wires that earn points and whose gradient is nothing but what cancels: as small as
+    rounding beside its terms, at the task's points and at the extra ones."""
+    passes = [*truth.sound, *truth.further]
+    found = set()
+    for wire in truth.points_for:
+        tops = []
+        for done in passes:
+            terms = [_most(part) for part in done.parts.get(wire, {}).values()]
+            tops.append((_most(done.held[wire]), max([*_inner(done, wire), *terms], default=0.0)))
+        cancels = all(top <= 1e-10 * most for top, most in tops)
+        stopped = all(top == 0.0 for top, _ in tops) and _is_routed(truth, wire)
+        if cancels and not stopped and any(most > 0 for _, most in tops):
+            found.add(wire)
+    return found
+
+
+def _is_routed(truth: Truth, wire: str) -> bool:
+    """Whether a gate that chooses by its inputs reads a wire, or what it goes to."""
+    circuit = truth.circuit
+    queue = {wire}
+    for _ in range(len(circuit.gates)):
+        gates = [circuit.gates[number] for one in queue for number, _ in circuit.readers[one]]
+        if any(gate.op.branch is not None for gate in gates):
+            return True
+        queue = {out for gate in gates for out in gate.outputs if out in circuit.readers}
+        if not queue:
+            break
+    return False
+
+
+def _inner(done: Pass, wire: str) -> list[float]:
+    """How large the terms are that meet on the way to a wire, a few steps on."""
+    circuit = done.circuit
+    sizes: list[float] = []
+    queue = [wire]
+    for _ in range(12):
+        outputs = [
+            out
+            for one in queue
+            for number, _ in circuit.readers.get(one, ())
+            for out in circuit.gates[number].outputs
+        ]
+        for out in outputs:
+            if out in done.held:
+                sizes += [_most(done.held[out]), *map(_most, done.parts.get(out, {}).values())]
+        queue = outputs[:8]
+    return sizes
+
+
+def _most(x: Any) -> float:
+    return float(np.max(np.abs(x), initial=0.0))
+
+
 def _look_at_wire(
     truth: Truth, wire: str, advice: Advice, hidden: list[str], alike: set[str]
 ) -> None:
-    here = [_table(done, wire) for done in truth.right]
-    there = [_table(done, wire) for done in truth.extra]
+    here = [_table(done, wire) for done in truth.sound]
+    there = [_table(done, wire) for done in truth.further]
     seen: list[Fault] = []
     for key in here[0]:
-        shows = _differs(truth, truth.right, here, key)
-        if not shows and not _differs(truth, truth.extra, there, key):
+        shows = _differs(truth, truth.sound, here, key)
+        if not shows and not _differs(truth, truth.further, there, key):
             continue
         advice.tried += 1
         if not shows:

@@ -122,4 +122,8 @@ class Operation(APIRoute):
         if isinstance(answer, bytes):
             answer = Answer(answer)
         # Given as a header, the media type is sent as it stands.
-        return Response(answer.body, answer.status, {"content-type": answer.media, **headers})
+        return Response(
+            answer.body,
+            answer.status,
+            {"content-type": answer.media, **dict(answer.headers), **headers},
+        )

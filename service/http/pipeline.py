@@ -231,6 +231,8 @@ class Pipeline:
         if accepted is not None and len(body) >= SMALLEST and takes_gzip(accepted):
             send = packing(send, quick=True)
         headers = [] if headers is None else headers
+        if isinstance(answer, Answer):
+            headers += [(name.encode(), value.encode()) for name, value in answer.headers]
         headers += (kind, (b"content-length", b"%d" % len(body)), NOSNIFF)
         headers = self._common(context, headers)
         await send({"type": "http.response.start", "status": status, "headers": headers})

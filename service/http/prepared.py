@@ -13,11 +13,12 @@ from service.wire.context import Context
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `execute` gives when it isn't plain JSON with status 200."""
+    """What `execute` gives when it isn't plain JSON with status 200, or has more headers."""
 
     body: bytes
     media: str = JSON
     status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Cost(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,12 +11,13 @@ from fastapi import Response
 from pydantic import BaseModel, Field
 
 from service import __version__
+from service.codes import Refusal
 from service.engine.control import Control
 from service.engine.errors import Cancelled, Fault, GraphError
 from service.errors import problem
 from service.grading.report import WORDS, explain, label, shown
 from service.grading.submission import read_submission
-from service.http.operation import Operation
+from service.http.operation import Handler, Operation
 from service.http.prepared import Answer, Cost, PreparedRequest
 from service.http.routing import Router
 from service.routes._describe import own_refusals, request_body
@@ -25,6 +27,10 @@ from service.wire.context import Context, WouldBlock
 from service.wire.grading import parse_grading, task_part
 
 _NOMINAL_FLOPS = 1_000_000
+_VERSIONS = ("0.1.0",)
+_VERSION_HEADER = (("X-Api-Version", _VERSIONS[-1]),)
+_STATUSES = {401: 403, 404: 400, 413: 400, 415: 400, 422: 400, 408: 400}
+"""The statuses of the µEd API where they are others than the service's own."""
 _TEXTS = ("value", "text", "code", "expression", "model", "json")
 
 
@@ -33,14 +39,41 @@ def _refuse(error: Exception) -> Answer | None:
     if isinstance(error, Cancelled):
         return None
     found = problem(error)
+    details: dict[str, Any] = {"status": found.status, "errors": list(found.errors)}
+    code = found.code.name.upper()
+    if isinstance(error, UnknownVersion):
+        code = "VERSION_NOT_SUPPORTED"
+        details |= {"requestedVersion": error.version, "supportedVersions": list(_VERSIONS)}
     document = {
         "title": found.code.title,
         "message": found.detail,
-        "code": found.code.name.upper(),
+        "code": code,
         "trace": "",
-        "details": {"status": found.status, "errors": list(found.errors)},
+        "details": details,
     }
-    return Answer(encode(document), status=found.status)
+    status = _STATUSES.get(found.status, found.status)
+    return Answer(encode(document), status=status, headers=_VERSION_HEADER)
+
+
+class UnknownVersion(Refusal):
+    """A version of the API was asked for that is not spoken here."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__("not_acceptable", f"X-Api-Version is one of {', '.join(_VERSIONS)}")
+        self.version = version[:40]
+
+
+def _handler(scope: Mapping[str, Any]) -> Handler:
+    """The handler for the version that `X-Api-Version` names, the newest where it is absent."""
+    for name, value in scope["headers"]:
+        version = value.decode("latin-1").strip()
+        if name == b"x-api-version" and version not in _VERSIONS:
+            return Handler(partial(_refused, version), _refuse)
+    return Handler(_parse, _refuse)
+
+
+def _refused(version: str, *_: Any) -> PreparedRequest:
+    raise UnknownVersion(version)
 
 
 def _parse(body: bytes, context: Context, may_block: bool = True, /) -> PreparedRequest:
@@ -50,7 +83,7 @@ def _parse(body: bytes, context: Context, may_block: bool = True, /) -> Prepared
     document = parse_grading(body, context.max_depth)
     request = _grading_request(document)
 
-    def execute(control: Control | None) -> bytes:
+    def execute(control: Control | None) -> Answer:
         truth, reveal = find_truth(request, context, control)
         submission = _submission(document)
         early = document.get("preSubmissionFeedback")
@@ -72,21 +105,23 @@ def _parse(body: bytes, context: Context, may_block: bool = True, /) -> Prepared
     return PreparedRequest(Cost(_NOMINAL_FLOPS, 4 * len(body)), execute)
 
 
-def _list(entries: list[dict[str, Any]]) -> bytes:
-    return b"[" + b",".join(encode(entry) for entry in entries) + b"]"
+def _list(entries: list[dict[str, Any]]) -> Answer:
+    body = b"[" + b",".join(encode(entry) for entry in entries) + b"]"
+    return Answer(body, headers=_VERSION_HEADER)
 
 
 def _grading_request(document: Mapping[str, Any]) -> dict[str, Any]:
     """The task that a µEd request means, as `/v1/grade` has it.
 
-    It stands in `configuration.params` (or in `configuration`), or in the content of
-    `task.referenceSolution`; or `task.taskId` is the id of a task that the service holds.
+    It stands in `configuration.params` (or in `configuration`), or in `task.referenceSolution`,
+    which may be anything; or `task.taskId`, or else `submission.taskId`, is the id of a task that
+    the service holds.
     """
     if not isinstance(document.get("submission"), Mapping):
         raise _invalid("a submission is an object with type and content", "#/submission")
     configuration = _mapping(document.get("configuration"))
     task = _mapping(document.get("task"))
-    reference = _mapping(_mapping(task.get("referenceSolution")).get("content"))
+    reference = _mapping(_unpacked(task.get("referenceSolution")))
     for given in (_mapping(configuration.get("params")), configuration, reference):
         if "graph" in given or isinstance(given.get("task"), str):
             named = {"task": given["task"]} if isinstance(given.get("task"), str) else {}
@@ -94,6 +129,8 @@ def _grading_request(document: Mapping[str, Any]) -> dict[str, Any]:
     for member in ("taskId", "id"):
         if isinstance(task.get(member), str):
             return {"task": task[member]}
+    if isinstance(document["submission"].get("taskId"), str):
+        return {"task": document["submission"]["taskId"]}
     raise _invalid(
         "which task is it? Give configuration.params with a graph or the id of a held task, or "
         "task.taskId",
@@ -104,21 +141,38 @@ def _grading_request(document: Mapping[str, Any]) -> dict[str, Any]:
 def _submission(document: Mapping[str, Any]) -> object:
     """The submission as `/v1/grade` has it: the content, or the JSON text in it."""
     given = _mapping(document["submission"])
-    content: object = given.get("content")
-    if isinstance(content, Mapping) and not {"gradients", "values", "points"} & set(content):
-        text = next((content[name] for name in _TEXTS if isinstance(content.get(name), str)), None)
-        inner = next((content[n] for n in _TEXTS if isinstance(content.get(n), Mapping)), None)
-        content = inner if inner is not None else text if text is not None else content
-    if isinstance(content, str):
-        try:
-            content = parse_grading(content.encode("utf-8", "replace"), 64)
-        except Exception:
-            return None
+    content = _unpacked(given.get("content"), ("gradients", "values", "points"))
     if isinstance(content, Mapping):
         for member in ("submissionId", "id"):
             if isinstance(given.get(member), str):
                 return {"id": given[member], **content}
     return content
+
+
+def _unpacked(content: object, wanted: tuple[str, ...] = ("graph", "task")) -> Any:
+    """The JSON object that has a wanted member: the content itself, or what is in a text of it,
+    in its `content`, or in one of its `files`; else what is there."""
+    for _ in range(4):
+        if isinstance(content, str):
+            try:
+                content = parse_grading(content.encode("utf-8", "replace"), 64)
+            except Exception:
+                return None
+        if not isinstance(content, Mapping) or set(wanted) & set(content):
+            return content
+        inside = [content.get(name) for name in ("content", *_TEXTS)]
+        files = content.get("files")
+        if isinstance(files, Mapping):
+            inside += files.values()
+        elif isinstance(files, list):
+            inside += sorted(files, key=lambda file: not _is_json(file))
+        content = next((one for one in inside if isinstance(one, str | Mapping)), content)
+    return content
+
+
+def _is_json(file: object) -> bool:
+    named = _mapping(file)
+    return any(str(named.get(member)).endswith(".json") for member in ("name", "path", "filename"))
 
 
 def _feedback(document: Mapping[str, Any], request: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -230,6 +284,7 @@ router = Router(
             " the service holds. The submission's content is that of /v1/grade."
         ),
         refuse=_refuse,
+        handler_for=_handler,
         responses=own_refusals(EvaluateRefusal),
         openapi_extra={"requestBody": request_body(EvaluateRequest, example=_EXAMPLE)},
     ),

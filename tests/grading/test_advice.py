@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from service.engine.expression import parse_expression
 from service.engine.graph import resolve
@@ -36,6 +37,41 @@ def test_square_matrices_kinks_and_zero_gradients_are_pointed_out() -> None:
     assert "'D' multiplies a square matrix" in text
     assert "'r' is at its kink" in text
     assert "the gradient of 'b' is zero everywhere" in text
+
+
+X = np.random.default_rng(1).normal(size=(4, 3))
+
+
+@pytest.mark.parametrize(
+    ("source", "wire"),
+    [
+        ("p = softmax(x)\nf = sum(p)", "x"),
+        ("e = exp(x)\np = e / sum(e, axis=1, keepdims=True)\nf = sum(p)", "x"),
+        ("f = sum(layer_norm(x))", "x"),
+        ("f = sum(batch_norm(x, g, b))", "x"),
+        ("f = sum(softmax(x + c) * w)", "c"),
+        ("f = cross_entropy(x + c, y)", "c"),
+        ("xc = x - mean(x, axis=0)\nf = sum(xc / sqrt(mean(xc ** 2, axis=0) + 1e-5))", "x"),
+    ],
+)
+def test_a_gradient_that_is_zero_whatever_the_inputs_is_told(source: str, wire: str) -> None:
+    graph = resolve(parse_expression(source))
+    values = {"x": X, "g": np.ones(3), "b": np.zeros(3), "c": 0.7, "w": X**2, "y": np.arange(4) % 3}
+    advice = advise(Truth(Task(graph, {name: values[name] for name in graph.inputs})))
+    assert advice.hidden > 0
+    (told,) = [one for one in advice.warnings if "whatever the inputs" in one]
+    assert f"'{wire}'" in told
+    assert "instead" in told
+
+
+@pytest.mark.parametrize(
+    "source", ["f = sum(x * w)", "f = sum(softmax(x) * w)", "f = sum(relu(x))"]
+)
+def test_a_gradient_that_depends_on_the_inputs_is_not(source: str) -> None:
+    graph = resolve(parse_expression(source))
+    values = {"x": X, "w": X**2}
+    advice = advise(Truth(Task(graph, {name: values[name] for name in graph.inputs})))
+    assert not any("whatever the inputs" in one for one in advice.warnings)
 
 
 def test_mistakes_that_look_alike_at_a_point_are_counted() -> None:

@@ -79,9 +79,9 @@ def test_three_hundred_submissions_share_their_truth() -> None:
 
         figures[label] = COUNT * seconds(alone) / seconds(together)
     print(f"a batch of {COUNT} is faster than single requests by {figures}")
-    # What bounds it for wrong ones is the diagnosis, which is each submission's own.
+    # What a diagnosis finds for one submission serves all that hold the same numbers.
     assert figures["right"] > 12
-    assert figures["wrong"] > 1.2
+    assert figures["wrong"] > 12
 
 
 def _task(document: dict[str, Any], context: Context) -> Any:

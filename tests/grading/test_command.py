@@ -201,3 +201,50 @@ def test_an_author_is_told_what_the_inputs_of_a_task_hide(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "don't show" in done.stdout
+
+
+BROKEN = [
+    b"",
+    b"not json",
+    b'{"gradients": {"x": 1, "y": ',
+    b"[1, 2]",
+    b"\xff\xfe\x00",
+    b'{"gradients": 5}',
+    b'{"gradients": {"x": "two", "y": [[1], [2, 3]], "z": null}}',
+    b'{"gradients": {"x": NaN, "y": Infinity, "z": 1e999}}',
+    b'{"gradients": {"dx": 1, "grad_y": 2, "Z": 3}}',
+    b'{"gradients": {"x": [1, 2], "y": [[[]]], "z": {"shape": [1]}}}',
+    b'{"id": 7, "id": 8}',
+    '{"gr\u00e4dients": 1}'.encode("latin-1"),
+    b'{"gradients": {"x": ' + b"[" * 3000 + b"]" * 3000 + b"}}",
+    b'{"values": 3, "points": 4, "expression": 5}',
+    b"\x00\x01\x02\x03",
+]
+
+
+def test_three_hundred_submissions_of_which_half_are_broken(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(300):
+        body = json.dumps(RIGHT).encode()
+        if number % 2:
+            body = BROKEN[number // 2 % len(BROKEN)]
+        elif number % 6 == 0:
+            body = json.dumps(RIGHT).encode("utf-16")
+        (tmp_path / "many" / f"s{number:03}.json").write_bytes(body)
+    table = tmp_path / "scores.csv"
+    made = run(folder / "task.json", tmp_path / "many", "--csv", table, "-o", tmp_path / "results")
+    assert made.returncode == 0, made.stderr
+    results = sorted((tmp_path / "results").glob("*.json"))
+    assert len(results) == 300
+    rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert len(rows) == 300
+    for number, (row, path) in enumerate(zip(rows, results, strict=True)):
+        document = json.loads(path.read_bytes())
+        Draft202012Validator(FORMATS["native"].schema()).validate(document)
+        right = document["score"] == document["max_score"]
+        assert right == (number % 2 == 0), (path, document)
+        assert float(row["score"]) == document["score"]
+        if not right:
+            assert document.get("reason") or document.get("notes") or "missing" in str(document)
+    assert "300 graded" in made.stderr
+    assert "150 with all points" in made.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from service.grading.formats import FORMATS
 from service.grading.grade import grade
 from service.grading.report import feedback, shown
 from service.grading.task import Reveal
+from service.grading.truth import Truth
 from service.wire.answers import encode
 from tests.grading.circuits import CIRCUITS, truth_of
+from tests.grading.corpus import circuits, gradients
+from tests.grading.corpus import truth_of as corpus_truth
 from tests.grading.planted import plant
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -116,3 +120,56 @@ def test_a_graders_format_shows_no_more_than_the_native_one(format: str) -> None
     assert "missing" not in json.dumps(made)
     assert "wrong" not in json.dumps(made)
     assert "x: " not in feedback(document)
+
+
+def leaves(value: Any) -> list[Any]:
+    """Every number and text in a document."""
+    if isinstance(value, dict):
+        return [one for member in value.values() for one in leaves(member)]
+    if isinstance(value, list):
+        return [one for member in value for one in leaves(member)]
+    return [value]
+
+
+@pytest.mark.parametrize("reveal", ["score", "verdict", "diagnosis"])
+def test_nothing_in_an_answer_gives_the_expected_value_away(reveal: Reveal) -> None:
+    """From every number of an answer and what was submitted the expected one is sought: as it
+    is, as a factor, a share or a difference; and other truths of one shape give one answer."""
+    for circuit in circuits():
+        for slip in circuit.slips[::4]:
+            truth = corpus_truth(circuit, "staged", "all")
+            truth = Truth(replace(truth.task, reveal=reveal, rubric=truth.task.rubric))
+            found = gradients(circuit, slip)
+            given = {n: np.asarray(found[n]).tolist() for n in truth.points_for if n in found}
+            document = json.loads(encode(shown(grade(truth, {"gradients": given}))))
+            for node in document.get("nodes", []):
+                for name in ("points", "max_points", "entries"):
+                    node.pop(name, None)
+                for group in node.get("diagnoses", []):
+                    group.pop("confidence")
+            # How many are right, and what they are worth, depends on the verdicts alone.
+            document = {k: v for k, v in document.items() if "score" not in k and k != "message"}
+            told: set[float] = set()
+            for leaf in leaves(document):
+                told |= {float(n) for n in NUMBER.findall(str(leaf))}
+            # Unnamed steps go by their text, which has the author's own numbers in it.
+            told -= {float(n) for n in NUMBER.findall(circuit.staged)}
+            for wire, tensor in given.items():
+                right, mine = truth.points[0].gradients[wire], np.asarray(tensor)
+                if mine.shape != np.shape(right):
+                    continue
+                wrong = np.ravel(~np.isclose(mine, right, rtol=1e-6))
+                pairs = zip(np.ravel(right)[wrong], np.ravel(mine)[wrong], strict=True)
+                for expected, own in pairs:
+                    guesses = {n for t in told for n in (t, own * t, own + t, own - t)}
+                    guesses |= {own / t for t in told if t}
+                    far = [abs(n - expected) > 1e-9 * abs(expected) for n in guesses]
+                    assert (
+                        all(far)
+                        or abs(expected * 4 - round(expected * 4)) < 1e-6
+                        or any(abs(own * k - expected) < 1e-9 * abs(expected) for k in _SMALL)
+                    ), (circuit.name, slip[0], wire, document)
+
+
+_SMALL = (-4, -3, -2, -1, 0.25, 0.5, 1, 2, 3, 4, 0.1, 0.2)
+"""Factors that anyone tries; the texts name 1/2 and 2 whatever the mistake."""
