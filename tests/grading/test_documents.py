@@ -17,7 +17,7 @@ from service.wire.grading import GradeResponse, TaskModel
 from tests.serving import ROOT
 
 FOLDER = ROOT / "openapi" / "examples" / "grading"
-GUIDE = (FOLDER / "README.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "grading.md").read_text("utf-8")
 
 
 def test_the_example_gives_its_answer() -> None:
