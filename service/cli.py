@@ -11,10 +11,12 @@ import os
 import pkgutil
 import sys
 import traceback
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
-from service import commands
+from service import __version__, commands
 
 
 def build() -> typer.Typer:
@@ -37,8 +39,45 @@ def build() -> typer.Typer:
     return program
 
 
-def _program() -> None:
+class Errors(StrEnum):
+    """How a refusal is written."""
+
+    auto = "auto"
+    json = "json"
+    text = "text"
+
+
+_errors = Errors.auto
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gradient-service {__version__}")
+        raise typer.Exit
+
+
+def _program(
+    errors: Annotated[
+        Errors,
+        typer.Option(help="Refusals as sentences or as JSON; auto: sentences on a terminal."),
+    ] = Errors.auto,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
     """Forward values and gradients of computation graphs."""
+    global _errors
+    _errors = errors
+
+
+def _sentences(document: dict[str, Any]) -> str:
+    """A problem document as a person reads it: a line for each fault, with its hint."""
+    lines = []
+    for fault in document.get("errors") or [document]:
+        place = f"line {fault['line']}, column {fault['column']}: " if "column" in fault else ""
+        hint = f" ({fault['hint']})" if fault.get("hint") else ""
+        lines.append(f"{place}{fault.get('detail', document['title'])}{hint}")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -53,7 +92,10 @@ def main() -> None:
         from service.errors import problem
 
         found = problem(error)
-        sys.stderr.write(found.body().decode() + "\n")
+        if _errors is Errors.text or (_errors is Errors.auto and sys.stderr.isatty()):
+            sys.stderr.write(_sentences(found.document()) + "\n")
+        else:
+            sys.stderr.write(found.body().decode() + "\n")
         if found.code.name == "internal":
             traceback.print_exception(error)
         sys.exit(1)

@@ -1,6 +1,7 @@
 """The command line as a person or a script uses it: in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -110,3 +111,87 @@ def test_the_openapi_document_does_not_depend_on_the_environment(
     monkeypatch.setenv("GRADIENT_MAX_NODES", "5")
     assert run("openapi", "--output", str(tmp_path / "openapi.json")).returncode == 0
     assert (tmp_path / "openapi.json").read_bytes() == plain
+
+
+def run_on_a_terminal(*arguments: str) -> tuple[int, str]:
+    """The exit code, and what a person reads on standard error."""
+    import pty
+
+    leader, follower = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=follower,
+            timeout=60,
+            check=False,
+            cwd=Path(__file__).resolve().parent.parent,
+        )
+        os.close(follower)
+        said = b""
+        try:
+            while chunk := os.read(leader, 65_536):
+                said += chunk
+        except OSError:
+            pass
+        return done.returncode, said.decode()
+    finally:
+        os.close(leader)
+
+
+TAKE_A_GRAPH = [
+    *("forward", "gradient", "jacobian", "hessian", "check", "analyze"),
+    *("gradient-graph", "explain", "diagram"),
+]
+TEXT = ("-e", "f = x * y", "-i", "x=3", "-i", "y=2")
+
+
+@pytest.mark.parametrize("command", TAKE_A_GRAPH)
+def test_a_graph_is_source_text_and_values_everywhere(command: str) -> None:
+    done = run(command, *TEXT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_values_are_put_into_a_file_too(tmp_path: Path) -> None:
+    file = tmp_path / "request.json"
+    file.write_bytes(CIRCUIT)
+    done = run("gradient", str(file), "-i", "z=10")
+    assert json.loads(done.stdout)["gradients"]["x"] == 10.0
+
+
+def test_a_refusal_is_sentences_on_a_terminal_and_json_when_asked() -> None:
+    code, said = run_on_a_terminal("gradient", "-e", "f = (x + y", "-i", "x=1")
+    assert code == 1
+    assert said.startswith("line 1, column 5: ")
+    assert "{" not in said
+    code, said = run_on_a_terminal("--errors", "json", "gradient", "-e", "f = (x + y")
+    assert json.loads(said)["code"] == "syntax"
+    done = run("--errors", "text", "gradient", "-e", "frob(x)", "-i", "x=1")
+    assert b"frob" in done.stderr
+    assert not done.stderr.startswith(b"{")
+
+
+@pytest.mark.parametrize("command", [("gradient",), ("gradient", "-i", "x=1"), ("explain",)])
+def test_broken_json_is_shown_at_its_line_and_column(command: tuple[str, ...]) -> None:
+    done = run(*command, data=b'{"graph": {"expression": "x"},\n "inputs": {"x": 1,}}')
+    problem = json.loads(done.stderr)
+    assert (problem["code"], problem["line"]) == ("malformed_json", 2)
+
+
+def test_the_version() -> None:
+    from service import __version__
+
+    assert run("--version").stdout.decode() == f"gradient-service {__version__}\n"
+    assert b"completion" in run("--help").stdout
+
+
+def test_a_diagram_is_of_the_kind_that_its_name_says(tmp_path: Path) -> None:
+    for name, starts in {"c.svg": b"<svg", "c.png": b"\x89PNG", "c.mmd": b"flowchart"}.items():
+        done = run("diagram", *TEXT, "-o", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / name).read_bytes().startswith(starts)
+    done = run("diagram", *TEXT, "-o", str(tmp_path / "c.jpg"))
+    assert done.returncode == 2
+    assert not (tmp_path / "c.jpg").exists()

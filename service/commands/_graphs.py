@@ -45,6 +45,11 @@ def _read(content: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
+        if content.lstrip()[:1] in (b"{", b"["):
+            from service.settings import get_settings
+            from service.wire.json_text import strict_json
+
+            return {"graph": strict_json(content, get_settings().max_json_depth)}
         return {"graph": {"expression": content.decode("utf-8", "replace")}}
     if isinstance(document, dict) and "graph" in document:
         return document

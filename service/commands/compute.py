@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
+import orjson
 import typer
 
+from service.commands._graphs import Text, Values, request_from
 from service.commands._local import answer, read_input, write_output
 
 _PURPOSES = {
@@ -23,11 +25,17 @@ _PURPOSES = {
 }
 
 
-def _command(name: str, purpose: str) -> Callable[[str], None]:
+def _command(name: str, purpose: str) -> Callable[..., None]:
     def command(
         file: Annotated[str, typer.Argument(help="A request as JSON; - is standard input.")] = "-",
+        expression: Text = None,
+        values: Values = None,
     ) -> None:
-        write_output(answer(f"/v1/{name}", read_input(file)))
+        if expression is None and not values:
+            body = read_input(file)
+        else:
+            body = orjson.dumps(request_from(file, expression, values))
+        write_output(answer(f"/v1/{name}", body))
 
     command.__doc__ = f"{purpose} Takes and gives the JSON of POST /v1/{name}."
     return command
