@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     jit_cache: Path | None = Field(
         None,
         description="A folder for compiled loops (the extra jit); by default one of the user's. "
-        "Where nothing can be written, each start compiles them: half a second.",
+        "Where nothing can be written, each start compiles them: some two seconds.",
     )
     playground: bool = Field(True, description="Serve the playground at /.")
     tasks_dir: Path | None = Field(None, description="A folder of grading tasks.")

@@ -71,8 +71,7 @@ def forward(
     Raises GraphError for a value that an operator refuses, DeadlineExceeded, Cancelled.
     """
     if program.floats:
-        plan = choose.plan_of(program.graph)
-        v = plan.forward(float_leaves(program, inputs), control)
+        v = choose.plan_of(program.graph).forward(float_leaves(program, inputs), control)
         position = program.graph.index
         outputs: dict[str, Tensor] = {name: v[position[name]] for name in program.outputs}
         everything = dict(zip(program.graph.ids, v, strict=False)) if values else None
@@ -80,7 +79,12 @@ def forward(
         return Forward(outputs, everything, bad)
     code = program.code
     kept = None if values else frozenset(program.slot(name) for name in program.outputs)
-    slots = run(code, tensor_leaves(program, inputs), keep=kept, control=control)
+    leaves = tensor_leaves(program, inputs)
+    plan = choose.tensor_plan(program)
+    if plan is not None:
+        slots = plan.slots(plan.forward(leaves, control))
+    else:
+        slots = run(code, leaves, keep=kept, control=control)
     outputs = {name: slots[program.slot(name)] for name in program.outputs}
     everything = named_values(program, slots) if values else None
     return Forward(outputs, everything, _first_bad_value(program, slots, outputs.values()))
@@ -171,20 +175,29 @@ def _plain_gradient(
             control,
         )
     code = program.code
-    slots = run(code, tensor_leaves(program, inputs), control=control)
+    leaves, plan = tensor_leaves(program, inputs), choose.tensor_plan(program)
+    slots: Sequence[Tensor]
+    if plan is not None:
+        memory = plan.forward(leaves, control)
+        slots = plan.slots(memory)
+    else:
+        slots = run(code, leaves, control=control)
     wanted = {target: program.slot(target) for target in targets}
     nodes: dict[str, int] = {}
     if node_gradients:
         nodes = {n: s for n, s in document_names(program) if code.steps[s].spec.floating}
-    with np.errstate(all="ignore"):
-        grads = pull_back(
-            ARRAYS,
-            code,
-            slots,
-            {program.slot(name): seed},
-            {*wanted.values(), *nodes.values()},
-            control=control,
-        )
+    if plan is not None and not nodes:
+        grads = plan.gradients(memory, {program.slot(name): seed}, set(wanted.values()), control)
+    else:
+        with np.errstate(all="ignore"):
+            grads = pull_back(
+                ARRAYS,
+                code,
+                slots,
+                {program.slot(name): seed},
+                {*wanted.values(), *nodes.values()},
+                control=control,
+            )
     everything = {slot: _full(grads, slot, program) for slot in {*wanted.values(), *nodes.values()}}
     warnings = _first_bad_value(program, slots, [slots[program.slot(name)]])
     if not all_finite(everything.values()):

@@ -60,7 +60,8 @@ class Program:
 
     `floats` says that it runs on Python floats, node by node of the graph; otherwise, and
     for every transformation, it is the straight-line `code`. `derived` is what other modules
-    made of it last, `straight` its generated Python once it comes often.
+    made of it last, `straight` its generated Python once it comes often, `rows` how it runs
+    compiled.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Program:
         self.derived = Share()
         self.key: Any = None
         self.straight: Any = None
+        self.rows: Any = None
         self._check_outputs()
         if not self.floats:
             self._check_total()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -124,13 +125,20 @@ def measure(row: Row, reference_python: str | None, rounds: int) -> Figure:
     figure = Figure(row)
     sides = [(row.ours, figure.ours), (row.theirs, figure.theirs)]
     try:
+        answers: list[list[float]] = []
         for _ in range(rounds):
             for contender, figures in sides:
                 found = run(contender, reference_python)
                 figures.append(float(found[row.key]))
+                if "answer" in found:
+                    answers.append(found["answer"])
                 if found.get("note"):
                     figure.notes.add(f"{contender.script}: {found['note']}")
             sides.reverse()
+        for numbers in answers[1:]:
+            pairs = zip(answers[0], numbers, strict=True)
+            if not all(math.isclose(a, b, rel_tol=1e-9) for a, b in pairs):
+                raise Missing(f"the answers differ: {answers[0]} and {numbers}")
     except (Missing, subprocess.TimeoutExpired) as error:
         figure.missing = str(error)[:160]
         figure.ours, figure.theirs = [], []

@@ -99,7 +99,41 @@ def _registered(size: int, kind: str, gates: str, target: float, way: tuple[str,
     )
 
 
+EVALS = {
+    "lstm": [("2", "64"), ("4", "256")],
+    "ode": [("8", "50"), ("1000", "50")],
+    "gmm": [("100", "3", "5"), ("1000", "10", "10")],
+    "lse": [("2500",), ("640000",)],
+    "llsq": [("500", "8"), ("20000", "16")],
+    "kmeans": [("200", "4", "5"), ("5000", "8", "10")],
+    "det": [("5",), ("7",)],
+}
+"""GradBench's kind: sizes of each, small to large."""
+_JAX = "XLA fuses what runs here one operation at a time over memory, and vectorizes exp and tanh"
+
+
+def _eval(name: str, sizes: tuple[str, ...]) -> list[Row]:
+    """An eval by the engine against each peer, without machine code, and over HTTP."""
+    args = (name, *sizes)
+    shown = f"{name} {' '.join(sizes)}"
+    ours, torch = Contender("eval_ours.py", ("engine", *args)), _peer("torch", args)
+    rows = [Row(f"{shown}, engine / torch eager", ours, torch, 1)]
+    if args != ("det", "7"):  # it compiles for minutes
+        rows.append(Row(f"{shown}, engine / JAX jit", ours, _peer("jax", args), 1, floor=_JAX))
+    rows.append(Row(f"{shown}, engine / autograd", ours, _peer("autograd", args), 1))
+    loops, http = (Contender("eval_ours.py", (way, *args)) for way in ("loops", "http"))
+    wanted = {"lstm": 0.35, "ode": 0.7}.get(name, 1.3)
+    rows.append(Row(f"{shown}, no jit / torch eager", loops, torch, wanted))
+    rows.append(Row(f"{shown}, HTTP, registered, base64 / torch eager", http, torch, 4))
+    return rows
+
+
+def _peer(name: str, args: tuple[str, ...]) -> Contender:
+    return Contender("eval_peer.py", (name, *args), True)
+
+
 ROWS: list[Row] = [
+    *(row for name, every in EVALS.items() for sizes in every for row in _eval(name, sizes)),
     *(
         _registered(size, kind, gates, target, way)
         for size, kind, gates, with_jit, without in (

@@ -167,7 +167,7 @@ REGISTRY.register(
 _LETTERS = string.ascii_letters
 
 
-def _terms(equation: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
+def terms_of(equation: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     """The subscripts of every input and of the result, dots written out as letters.
 
     Raises OperatorError for an equation that doesn't fit.
@@ -234,13 +234,13 @@ def _einsum_infer(*inputs: TensorSpec, equation: str) -> TensorSpec:
     if len(inputs) > _MOST_TERMS:
         raise OperatorError(f"einsum takes at most {_MOST_TERMS} tensors", code="arity")
     shapes = [x.shape for x in inputs]
-    terms, result = _terms(equation, shapes)
+    terms, result = terms_of(equation, shapes)
     sizes = _sizes(terms, shapes)
     return TensorSpec(tuple(sizes[c] for c in result), promote(*inputs))
 
 
 def _einsum(*inputs: Any, equation: str) -> Any:
-    terms, result = _terms(equation, [x.shape for x in inputs])
+    terms, result = terms_of(equation, [x.shape for x in inputs])
     return np.einsum(f"{','.join(terms)}->{result}", *inputs, optimize=len(inputs) > 1)
 
 
@@ -258,7 +258,7 @@ def _einsum_part(index: int, xp: Any, g: Any, y: Any, *inputs: Any, equation: st
     along it.
     """
     shapes = [tuple(x.shape) for x in inputs]
-    terms, result = _terms(equation, shapes)
+    terms, result = terms_of(equation, shapes)
     sizes = _sizes(terms, shapes)
     spare = (c for c in _LETTERS if c not in set("".join(terms)) and c not in result)
     mine, diagonals = "", []
@@ -286,7 +286,7 @@ def _einsum_batch(xp: Any, flags: tuple[bool, ...], *inputs: Any, equation: str)
         tuple(x.shape[1:]) if flag else tuple(x.shape)
         for flag, x in zip(flags, inputs, strict=True)
     ]
-    terms, result = _terms(equation, shapes)
+    terms, result = terms_of(equation, shapes)
     fresh = next(c for c in _LETTERS if c not in set("".join(terms)))
     named = [fresh + term if flag else term for flag, term in zip(flags, terms, strict=True)]
     return xp.einsum(*inputs, equation=f"{','.join(named)}->{fresh}{result}")
@@ -294,7 +294,7 @@ def _einsum_batch(xp: Any, flags: tuple[bool, ...], *inputs: Any, equation: str)
 
 def _einsum_flops(*inputs: TensorSpec, equation: str) -> int:
     shapes = [x.shape for x in inputs]
-    terms, _ = _terms(equation, shapes)
+    terms, _ = terms_of(equation, shapes)
     search = 2_000 * len(inputs) ** 3
     return len(inputs) * math.prod(_sizes(terms, shapes).values()) + search
 

@@ -33,7 +33,7 @@ def _no_flops(*_: TensorSpec, **__: Any) -> int:
     return 0
 
 
-def _slices(ndim: int, starts: Any, stops: Any, axes: Any, steps: Any) -> tuple[slice, ...]:
+def slices_of(ndim: int, starts: Any, stops: Any, axes: Any, steps: Any) -> tuple[slice, ...]:
     """One slice per axis; OperatorError when the lists do not fit together."""
     axes = tuple(range(len(starts))) if axes is None else axes
     steps = (1,) * len(starts) if steps is None else steps
@@ -54,7 +54,7 @@ def _subscript(
 ) -> str:
     """The slices as Python writes them; of the axes that are `dropped`, the one index."""
     ndim = len(shape)
-    slices = _slices(ndim, starts, stops, axes, steps)
+    slices = slices_of(ndim, starts, stops, axes, steps)
     parts = []
     for axis, (one, size) in enumerate(zip(slices, shape, strict=True)):
         first, last, step = one.start or 0, one.stop, one.step or 1
@@ -71,7 +71,7 @@ def _subscript(
 
 def _dropped(whole: Shape, small: Shape, starts: Any, stops: Any, axes: Any, steps: Any) -> Shape:
     """The axes that a slice leaves at size 1 and that `small` goes without, if these are all."""
-    slices = _slices(len(whole), starts, stops, axes, steps)
+    slices = slices_of(len(whole), starts, stops, axes, steps)
     part = _sliced_shape(whole, slices)
     given = {axis % len(whole) for axis in (range(len(starts)) if axes is None else axes)}
     ones = tuple(
@@ -115,9 +115,9 @@ REGISTRY.register(
         inputs=("x",),
         summary="A part of a tensor, by first index, stop and step on some axes.",
         infer=lambda x, **attrs: TensorSpec(
-            _sliced_shape(x.shape, _slices(x.ndim, **attrs)), x.dtype
+            _sliced_shape(x.shape, slices_of(x.ndim, **attrs)), x.dtype
         ),
-        forward=lambda x, **attrs: x[_slices(x.ndim, **attrs)],
+        forward=lambda x, **attrs: x[slices_of(x.ndim, **attrs)],
         vjp=(lambda xp, g, y, x, **attrs: xp.slice_into(g, shape=x.shape, **attrs),),
         batch=lambda xp, flags, x, **attrs: xp.slice(
             x, **_moved_axes({**attrs, "ndim": x.ndim - 1})
@@ -143,7 +143,7 @@ REGISTRY.register(
 
 def _slice_into(x: Any, *, shape: Shape, **attrs: Any) -> Any:
     whole = np.zeros(shape, np.asarray(x).dtype)
-    whole[_slices(len(shape), **attrs)] = x
+    whole[slices_of(len(shape), **attrs)] = x
     return whole
 
 
@@ -151,7 +151,7 @@ def _slice_into_infer(x: TensorSpec, *, shape: Shape, **attrs: Any) -> TensorSpe
     shape = tuple(shape)
     if any(size < 0 for size in shape):
         raise OperatorError(f"{shape} is no shape", shapes=(shape,))
-    part = _sliced_shape(shape, _slices(len(shape), **attrs))
+    part = _sliced_shape(shape, slices_of(len(shape), **attrs))
     if part != x.shape:
         raise OperatorError(f"{x.shape} does not fill the part {part}", shapes=(x.shape, part))
     return TensorSpec(shape, x.dtype)

@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from service.engine.graph import Graph
-from service.engine.run import compiled, levelized, native
+from service.engine.program import Program
+from service.engine.run import compiled, levelized, native, tensors
 from service.engine.run.floats import Loops
 from service.engine.run.numbers import NumbersPlan
+from service.engine.run.tensors import TensorPlan
 
 LEAST_COMPILED = 64
 """Nodes from which on the compiled loop is quicker than generated code, its call included."""
 LEAST_LEVELIZED = 500
 """Nodes from which on a graph may go level by level."""
+
+LEAST_STEPS, MOST_ELEMENTS = 8, 4_000
+"""Steps from which on, and elements a step up to which, the compiled rows repay themselves."""
 
 
 def plan_of(graph: Graph) -> NumbersPlan:
@@ -34,6 +40,26 @@ def _chosen(graph: Graph) -> NumbersPlan:
     if found is None and count >= LEAST_LEVELIZED:
         found = levelized.plan_of(graph)
     return found or Loops(graph)
+
+
+def tensor_plan(program: Program) -> TensorPlan | None:
+    """The compiled way of a program on tensors; None where arrays are quicker or alone can do it.
+
+    Worked out once.
+    """
+    if program.rows is None:
+        program.rows = _tensor_plan(program) or False
+    plan: TensorPlan | Literal[False] = program.rows
+    return plan or None
+
+
+def _tensor_plan(program: Program) -> TensorPlan | None:
+    count = len(program.code.steps)
+    if not native.installed() or count < LEAST_STEPS or program.dtype != "float64":
+        return None
+    if program.cost.elements > MOST_ELEMENTS * count:
+        return None
+    return tensors.plan_of(program.code)
 
 
 def prepare(cache: Path | None = None) -> None:

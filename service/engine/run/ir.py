@@ -35,6 +35,8 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
 DECLARATIONS = [
     *(f"declare double @llvm.{name}.f64(double)" for name in sorted(_INTRINSICS.values())),
     "declare double @llvm.copysign.f64(double, double)",
+    "declare i64 @llvm.smin.i64(i64, i64)",
+    "declare i64 @llvm.ctpop.i64(i64)",
     *(
         f"declare double @{name}({', '.join(['double'] * count)}) memory(none) nounwind willreturn"
         for name, count in _C_FUNCTIONS.items()

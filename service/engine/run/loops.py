@@ -15,6 +15,7 @@ from service.engine.run.ir import DECLARATIONS, Instructions
 from service.engine.run.native import Library
 from service.engine.run.number_code import Text
 from service.engine.run.opcodes import opcodes
+from service.engine.run.row_loops import row_loop
 
 NODE_FIELDS = 8
 """Of 32 bits: operation, operation of the rules, place, three inputs, attributes, unused."""
@@ -24,9 +25,13 @@ _OPERATION, _RULES, _PLACE, _INPUT, _ATTRIBUTES = 0, 1, 2, 3, 6
 @cache
 def library() -> Library:
     """The compiled loops; made, or read from the cache, once."""
-    source = "\n".join([*DECLARATIONS, *_number_loop(False), *_number_loop(True)])
-    memory = [c_void_p, c_void_p, c_void_p, c_void_p, c_int64, c_int64]
-    return Library(source, dict.fromkeys(("numbers_forward", "numbers_backward"), memory))
+    ways = (False, True)
+    source = [*DECLARATIONS, *(line for way in ways for line in _number_loop(way))]
+    source += [line for way in ways for line in row_loop(way)]
+    numbers, rows = [c_void_p] * 4 + [c_int64] * 2, [c_void_p] * 3 + [c_int64] * 2
+    functions = {f"numbers_{way}": numbers for way in ("forward", "backward")}
+    functions |= {f"rows_{way}": rows for way in ("forward", "backward")}
+    return Library("\n".join(source), functions)
 
 
 def _field(at: int, name: str, wide: bool = True) -> list[str]:

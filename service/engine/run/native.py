@@ -3,7 +3,7 @@
 llvmlite alone is enough for it: wheels for every system and Python that numba has them for
 (numba is built on it), without the rest of numba to load, and object code that may be kept
 in a folder nobody can write to. Where there is none, it is compiled at each start, which takes
-half a second; reading it takes 30 ms.
+some two seconds; reading it takes 30 ms.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def _compiled(llvm: Any, target: Any, source: str) -> bytes:
     module.triple = target.triple
     module.data_layout = str(target.target_data)
     module.verify()
-    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    # Several copies of a loop's body take as long again to compile, and gain little here.
+    tuning.loop_interleaving = tuning.loop_unrolling = tuning.slp_vectorization = False
     builder = llvm.create_pass_builder(target, tuning)
     builder.getModulePassManager().run(module, builder)
     code: bytes = target.emit_object(module)
