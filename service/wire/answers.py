@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import binascii
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import orjson
+import pybase64
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 _NULL = b"null"
@@ -126,7 +126,7 @@ def array_object(tensor: Any) -> dict[str, Any]:
     """A tensor as an array object: C order, little endian, base64."""
     array = np.asarray(tensor)
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
-    text = binascii.b2a_base64(array.data, newline=False)
+    text = pybase64.b64encode(array.data)
     return {
         "object_type": "array",
         "shape": array.shape,

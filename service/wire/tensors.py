@@ -7,7 +7,6 @@ integers), booleans stay booleans.
 
 from __future__ import annotations
 
-import binascii
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 
 import msgspec
 import numpy as np
+import pybase64
 from pydantic import BaseModel, ValidationError
 
 from service.engine.control import Limits
@@ -292,8 +292,8 @@ def _read_array_object(
             f"{pointer}/data/buffer",
         )
     try:
-        raw = binascii.a2b_base64(text, strict_mode=True)
-    except (binascii.Error, ValueError):
+        raw = pybase64.b64decode(text, validate=True)
+    except ValueError:
         raw = b""
     if len(raw) != size * dtype.itemsize:
         refuse("the buffer is not base64 of the right length", f"{pointer}/data/buffer")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pybase64
 
 Tensor = Any
 """A NumPy array, or a Python float or bool for a 0-d one."""
@@ -46,7 +46,7 @@ def encode(value: Any) -> Any:
         "object_type": "array",
         "shape": list(array.shape),
         "dtype": name,
-        "data": {"encoding": "base64", "buffer": base64.b64encode(little.tobytes()).decode()},
+        "data": {"encoding": "base64", "buffer": pybase64.b64encode_as_string(little.data)},
     }
 
 
@@ -78,8 +78,10 @@ def decode(value: Any) -> Tensor:
     if isinstance(value, Mapping):
         data = value["data"]
         dtype = np.dtype(value["dtype"]).newbyteorder("<")
-        raw = base64.b64decode(data["buffer"])
-        array = np.frombuffer(raw, dtype).reshape(value["shape"]).astype(dtype.newbyteorder("="))
+        # A bytearray can be written to, and so can an array over it, without a copy.
+        raw = pybase64.b64decode_as_bytearray(data["buffer"])
+        array = np.frombuffer(raw, dtype).reshape(value["shape"])
+        array = array.astype(dtype.newbyteorder("="), copy=False)
         return array if array.ndim else array.item()
     return np.array(_numbers(value))
 
