@@ -39,12 +39,16 @@ class Code:
 
     `placed` makes the fault of a value that the step at a slot refused, with the place of the
     node that the step is part of; None in code that no graph wrote.
+    `rows` is how it runs compiled, once `choose` was asked, and `folded` the values that
+    follow from constants alone, by slot, once it has run.
     """
 
     steps: list[Step] = field(default_factory=list)
     names: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, int] = field(default_factory=dict)
     placed: Callable[[OperatorError, int], Fault] | None = None
+    rows: Any = field(default=None, init=False, compare=False, repr=False)
+    folded: dict[int, Any] | None = field(default=None, init=False, compare=False, repr=False)
 
     def specs_of(self, slots: Sequence[int]) -> list[TensorSpec]:
         return [self.steps[slot].spec for slot in slots]

@@ -15,9 +15,8 @@ from service.engine.derived_code import cotangent_of, vjp_code
 from service.engine.errors import Fault, GraphError, LimitExceeded
 from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
-from service.engine.run import choose
+from service.engine.run import choose, execute
 from service.engine.run.backward import pull_back, reached_from
-from service.engine.run.forward import run
 from service.engine.run.generated import straight
 from service.engine.structural import all_finite, run_structural
 
@@ -80,11 +79,7 @@ def forward(
     code = program.code
     kept = None if values else frozenset(program.slot(name) for name in program.outputs)
     leaves = tensor_leaves(program, inputs)
-    plan = choose.tensor_plan(program)
-    if plan is not None:
-        slots = plan.slots(plan.forward(leaves, control))
-    else:
-        slots = run(code, leaves, keep=kept, control=control)
+    slots = execute.forward(code, leaves, keep=kept, control=control)
     outputs = {name: slots[program.slot(name)] for name in program.outputs}
     everything = named_values(program, slots) if values else None
     return Forward(outputs, everything, _first_bad_value(program, slots, outputs.values()))
@@ -175,30 +170,14 @@ def _plain_gradient(
             control,
         )
     code = program.code
-    leaves, plan = tensor_leaves(program, inputs), choose.tensor_plan(program)
-    slots: Sequence[Tensor]
-    if plan is not None:
-        memory = plan.forward(leaves, control)
-        slots = plan.slots(memory)
-    else:
-        slots = run(code, leaves, control=control)
+    slots = execute.forward(code, tensor_leaves(program, inputs), control=control)
     wanted = {target: program.slot(target) for target in targets}
     nodes: dict[str, int] = {}
     if node_gradients:
         nodes = {n: s for n, s in document_names(program) if code.steps[s].spec.floating}
-    if plan is not None and not nodes:
-        grads = plan.gradients(memory, {program.slot(name): seed}, set(wanted.values()), control)
-    else:
-        with np.errstate(all="ignore"):
-            grads = pull_back(
-                ARRAYS,
-                code,
-                slots,
-                {program.slot(name): seed},
-                {*wanted.values(), *nodes.values()},
-                control=control,
-            )
-    everything = {slot: _full(grads, slot, program) for slot in {*wanted.values(), *nodes.values()}}
+    asked = {*wanted.values(), *nodes.values()}
+    grads = execute.backward(code, slots, {program.slot(name): seed}, asked, control)
+    everything = {slot: _full(grads, slot, program) for slot in asked}
     warnings = _first_bad_value(program, slots, [slots[program.slot(name)]])
     if not all_finite(everything.values()):
         warnings += _first_bad_gradient(program, slots, name, seed)

@@ -30,11 +30,9 @@ from service.engine.derived_code import (
     vjp_code,
 )
 from service.engine.errors import Fault, GraphError
-from service.engine.namespaces import ARRAYS
 from service.engine.program import Program, as_tensor
 from service.engine.registry import TensorSpec
-from service.engine.run.backward import pull_back
-from service.engine.run.forward import run
+from service.engine.run import execute
 from service.engine.structural import all_finite, run_structural
 from service.engine.vmap import batched
 
@@ -108,10 +106,9 @@ def vjp(
             seed = checked_cotangent(program, name, cotangents[name])
             slot = program.slot(name)
             seeds[slot] = seeds[slot] + seed if slot in seeds else seed
-        slots = run(code, leaves, control=control)
+        slots = execute.forward(code, leaves, control=control)
         wanted = {name: program.slot(name) for name in targets}
-        with np.errstate(all="ignore"):
-            found = pull_back(ARRAYS, code, slots, seeds, set(wanted.values()), control=control)
+        found = execute.backward(code, slots, seeds, set(wanted.values()), control)
         gradients = {
             name: found[slot] if slot in found else _zeros(code.steps[slot].spec)
             for name, slot in wanted.items()
@@ -130,7 +127,7 @@ def vjp(
     rows = {cotangent_of(name): _rows(program, name, cotangents[name]) for name in names}
     results = {f"d {name}": code.names[f"d {name}"] for name in targets}
     gradients = _in_blocks(program, code, leaves, rows, size, results, control)
-    once = run(program.code, leaves, control=control)
+    once = execute.forward(program.code, leaves, control=control)
     return Vjp(
         {name: once[program.slot(name)] for name in names},
         {name: gradients[f"d {name}"] for name in targets},
@@ -176,7 +173,7 @@ def jacobian(
     in_specs = {name: program.spec(name) for name in targets}
     rows, columns = _total(out_specs), _total(in_specs)
     program.limits.check("elements_total", rows * columns)
-    once = run(program.code, leaves, control=control)
+    once = execute.forward(program.code, leaves, control=control)
     found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
     if columns < rows:
         code = jvp_code(program, names, targets, control)
@@ -265,11 +262,10 @@ def _value_and_gradients(
     control: Control | None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     code = program.code
-    slots = run(code, leaves, control=control)
+    slots = execute.forward(code, leaves, control=control)
     wanted = {name: program.slot(name) for name in targets}
     seed = {program.slot(output): checked_cotangent(program, output, None)}
-    with np.errstate(all="ignore"):
-        found = pull_back(ARRAYS, code, slots, seed, set(wanted.values()), control=control)
+    found = execute.backward(code, slots, seed, set(wanted.values()), control)
     return slots[program.slot(output)], {
         name: found[slot] if slot in found else _zeros(code.steps[slot].spec)
         for name, slot in wanted.items()
@@ -278,7 +274,7 @@ def _value_and_gradients(
 
 def _run(
     code: Code, given: Mapping[str, Tensor], seeds: Collection[str], control: Control | None
-) -> list[Tensor]:
+) -> Sequence[Tensor]:
     """Run derived code, which is linear in `seeds`; zeros among these meet no infinity.
 
     A cotangent that is left in it stands for any: it is linear there.
@@ -288,7 +284,7 @@ def _run(
         if name not in values:
             values[name] = _zeros(code.steps[slot].spec)
     kept = frozenset(code.names.values())
-    slots = run(code, values, keep=kept, control=control)
+    slots = execute.forward(code, values, keep=kept, control=control)
     if all_finite(slots[slot] for slot in kept if code.steps[slot].spec.floating):
         return slots
     return run_structural(code, values, seeds, control)

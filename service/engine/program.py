@@ -60,8 +60,7 @@ class Program:
 
     `floats` says that it runs on Python floats, node by node of the graph; otherwise, and
     for every transformation, it is the straight-line `code`. `derived` is what other modules
-    made of it last, `straight` its generated Python once it comes often, `rows` how it runs
-    compiled.
+    made of it last, `straight` its generated Python once it comes often.
     """
 
     def __init__(
@@ -81,7 +80,6 @@ class Program:
         self.derived = Share()
         self.key: Any = None
         self.straight: Any = None
-        self.rows: Any = None
         self._check_outputs()
         if not self.floats:
             self._check_total()

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from service.engine.code import Code
 from service.engine.graph import Graph
-from service.engine.program import Program
 from service.engine.run import compiled, levelized, native, tensors
 from service.engine.run.floats import Loops
 from service.engine.run.numbers import NumbersPlan
@@ -42,24 +42,24 @@ def _chosen(graph: Graph) -> NumbersPlan:
     return found or Loops(graph)
 
 
-def tensor_plan(program: Program) -> TensorPlan | None:
-    """The compiled way of a program on tensors; None where arrays are quicker or alone can do it.
+def tensor_plan(code: Code) -> TensorPlan | None:
+    """The compiled way of code on tensors; None where arrays are quicker or alone can do it.
 
     Worked out once.
     """
-    if program.rows is None:
-        program.rows = _tensor_plan(program) or False
-    plan: TensorPlan | Literal[False] = program.rows
+    if code.rows is None:
+        code.rows = _tensor_plan(code) or False
+    plan: TensorPlan | Literal[False] = code.rows
     return plan or None
 
 
-def _tensor_plan(program: Program) -> TensorPlan | None:
-    count = len(program.code.steps)
-    if not native.installed() or count < LEAST_STEPS or program.dtype != "float64":
+def _tensor_plan(code: Code) -> TensorPlan | None:
+    count = len(code.steps)
+    if not native.installed() or count < LEAST_STEPS:
         return None
-    if program.cost.elements > MOST_ELEMENTS * count:
+    if sum(step.spec.size for step in code.steps) > MOST_ELEMENTS * count:
         return None
-    return tensors.plan_of(program.code)
+    return tensors.plan_of(code)
 
 
 def prepare(cache: Path | None = None) -> None:

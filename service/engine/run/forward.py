@@ -34,19 +34,22 @@ def run(
     *,
     keep: frozenset[int] | None = None,
     control: Control | None = None,
+    known: Mapping[int, Any] | None = None,
 ) -> list[Any]:
     """The value of every slot. `inputs`: NumPy arrays of the declared shapes and dtypes.
 
     With `keep`, only those slots are sure to be there in the end: the others are freed
     as soon as their last reader is done. Raises GraphError where a value (a label out of
-    range, say) is one that an operator refuses.
+    range, say) is one that an operator refuses. Slots that are `known` are not computed.
     """
     values: list[Any] = [None] * len(code.steps)
     dying = last_readers(code) if keep is not None else None
     with np.errstate(all="ignore"):
         for slot, step in enumerate(code.steps):
             op = step.operator
-            if op is _INPUT:
+            if known is not None and slot in known:
+                values[slot] = known[slot]
+            elif op is _INPUT:
                 assert step.name is not None
                 values[slot] = inputs[step.name]
             elif op is _CONSTANT:

@@ -17,17 +17,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from service.engine.code import Code, Step
-from service.engine.errors import Shape
+from service.engine.errors import OperatorError, Shape
+from service.engine.namespaces import ARRAYS
 from service.engine.operators import REGISTRY
 from service.engine.operators.contraction import terms_of
 from service.engine.operators.indexing import slices_of
 from service.engine.operators.leaves import PROJECT
+from service.engine.registry import TensorSpec
 from service.engine.run.backward import reached_from
 from service.engine.run.number_code import split
 from service.engine.run.opcodes import opcodes
 from service.engine.run.row_loops import ROW_FIELDS, reduction
 from service.engine.shapes import checked_axes
 
+_NUMBERS = ("float64", "bool")
 _MOST_ROWS = 256
 """Rows of one step: where strides don't let it be fewer."""
 
@@ -89,6 +92,8 @@ class Lowered:
     rows: list[_Row] = field(default_factory=list)
     size: int = 0
     constants: list[tuple[int, Any]] = field(default_factory=list)
+    fixed: dict[int, Any] = field(default_factory=dict)
+    """Values that follow from constants alone, by slot."""
     views: dict[int, int] = field(default_factory=dict)
     """Slot → slot of which it is a view."""
 
@@ -182,6 +187,8 @@ class _Lowering:
                 self._split(step)
             elif step.specs:
                 raise Unfit
+            elif step.inputs and all(source in out.fixed for source in step.inputs):
+                out.places[slot] = self._folded(step)
             elif step.operator.group == "leaf":
                 out.places[slot] = self._leaf(step)
             else:
@@ -194,14 +201,32 @@ class _Lowering:
         return place
 
     def _leaf(self, step: Step) -> Place | None:
-        if step.spec.dtype not in ("float64", "bool") or step.inputs or not step.spec.size:
-            if step.value is not None and not step.spec.floating:
-                return None  # whole numbers: only what knows their values may read them
+        if not step.spec.size or (step.value is None and step.spec.dtype not in _NUMBERS):
             raise Unfit
-        place = self._new(step.spec.shape)
         if step.value is not None:
-            self.out.constants.append((place.offset, np.asarray(step.value, np.float64).ravel()))
+            return self._constant(step.value, step.spec)
+        return self._new(step.spec.shape)
+
+    def _constant(self, value: Any, spec: TensorSpec) -> Place | None:
+        """The place of a value that is known; None for whole numbers, which no row reads."""
+        self.out.fixed[self.slot] = value
+        if spec.dtype not in _NUMBERS:
+            if spec.floating:
+                raise Unfit
+            return None
+        place = self._new(spec.shape)
+        self.out.constants.append((place.offset, np.asarray(value, np.float64).ravel()))
         return place
+
+    def _folded(self, step: Step) -> Place | None:
+        """A step whose inputs are constants is one too."""
+        inputs = [self.out.fixed[source] for source in step.inputs]
+        try:
+            with np.errstate(all="ignore"):
+                value = ARRAYS.function(step.operator)(*inputs, **step.attrs)
+        except (OperatorError, np.linalg.LinAlgError):
+            raise Unfit from None
+        return self._constant(value, step.spec)
 
     def _literal(self, number: float) -> Place:
         key = (number, math.copysign(1.0, number))
@@ -213,7 +238,7 @@ class _Lowering:
 
     def _step(self, step: Step) -> Place:
         op = step.operator
-        if step.spec.dtype not in ("float64", "bool") or not step.spec.size:
+        if step.spec.dtype not in _NUMBERS or not step.spec.size:
             raise Unfit
         inputs = [self.out.places[source] for source in step.inputs]
         if op.elementwise:
@@ -347,7 +372,7 @@ class _Lowering:
         return self._view(step.inputs[0], _diagonal(x, offset, step.spec.shape))
 
     def _take(self, step: Step, x: Place, index: Place | None, *, axis: int) -> Place:
-        known = self.code.steps[step.inputs[1]].value
+        known = self.out.fixed.get(step.inputs[1])
         if known is None:
             raise Unfit
         axis %= len(x.shape)

@@ -31,24 +31,20 @@ class TensorPlan:
         )
         self._constants = np.concatenate([numbers for _, numbers in runs] or [np.zeros(0)])
 
-    def forward(self, inputs: Mapping[str, Any], control: Control | None = None) -> Any:
-        """The memory after all rows; `value` reads a slot from it."""
+    def forward(self, inputs: Mapping[str, Any], control: Control | None = None) -> Slots:
+        """The values of all slots, each read from the memory when it is asked for."""
         v = np.empty(self._lowered.size)
         v[self._constant_at] = self._constants
         for name, slot in self._code.inputs.items():
             _tensor(v, self._place(slot))[...] = inputs[name]
         self._run("rows_forward", v, v, self._forward, control)
-        return v
-
-    def slots(self, v: Any) -> Sequence[Any]:
-        """The values of all slots, each read from the memory when it is asked for."""
-        return _Slots(self, v)
+        return Slots(self, v)
 
     def value(self, v: Any, slot: int) -> Any:
         """The value of a slot: a part of the memory, or a NumPy scalar; None without a place."""
         place, step = self._lowered.places[slot], self._code.steps[slot]
         if place is None:
-            return step.value
+            return self._lowered.fixed.get(slot)
         tensor = _tensor(v, place)
         return (tensor != 0.0 if step.spec.dtype == "bool" else tensor)[()]
 
@@ -91,15 +87,17 @@ class TensorPlan:
             function(*memory, start, min(count, start + _CHUNK))
 
 
-class _Slots(Sequence[Any]):
+class Slots(Sequence[Any]):
+    """Values by slot, in the memory of one run."""
+
     def __init__(self, plan: TensorPlan, memory: Any) -> None:
-        self._plan, self._memory = plan, memory
+        self.plan, self.memory = plan, memory
 
     def __len__(self) -> int:
-        return len(self._plan._code.steps)
+        return len(self.plan._code.steps)
 
     def __getitem__(self, slot: Any) -> Any:
-        return self._plan.value(self._memory, slot)
+        return self.plan.value(self.memory, slot)
 
 
 def _tensor(memory: Any, place: Place) -> Any:
