@@ -168,9 +168,9 @@ class Reader:
             return UNKNOWN
         if plain_numbers(parts):
             self.tape.spend(len(parts))
-            array = np.asarray(parts) if arrays.whole(parts) else as_array(parts)
+            array = as_array(parts)
             if array is not None:
-                return array
+                return np.asarray(parts) if arrays.whole(parts) else array
             if parts:
                 raise self.fault(at, "syntax", "the rows of a list differ in length")
             raise self.fault(at, "syntax", "an empty list is no tensor")
