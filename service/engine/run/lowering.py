@@ -27,7 +27,7 @@ from service.engine.registry import TensorSpec
 from service.engine.run.backward import reached_from
 from service.engine.run.number_code import split
 from service.engine.run.opcodes import opcodes
-from service.engine.run.row_loops import ROW_FIELDS, reduction
+from service.engine.run.row_loops import BLOCK, ROW_FIELDS, reduction
 from service.engine.shapes import checked_axes
 
 _NUMBERS = ("float64", "bool")
@@ -279,6 +279,8 @@ class _Lowering:
                 steps = [0] * (3 - len(tail)) + tail
                 fields += [offset, *steps[: 3 - len(last)], *last]
             fields += [0, 0, 0, 1] * (4 - len(operands)) + [attributes]
+            if fields[:2] == [1, 1] and fields[2] <= BLOCK and set(fields[6:19:4]) == {1}:
+                fields[0] = 0 if isinstance(key, tuple) else 1
             self.out.rows.append(_Row(self.slot, sources, operation, key, fields))
 
     def _elementwise(

@@ -19,6 +19,7 @@ from service.engine.run.opcodes import opcodes
 ROW_FIELDS = 21
 """Of 64 bits: operation; three counts; offset and three strides of result and inputs; attributes.
 
+An outer count of 0 says that there is but one run of numbers, side by side in every operand.
 In place of the third input a contraction has the bits of the inputs that want a gradient.
 """
 COUNTS, RESULT, INPUTS, ATTRIBUTES, BITS = 1, 4, (8, 12, 16), 20, 16
@@ -154,7 +155,7 @@ def _operation(name: str, count: int, bits: int | None, text: Text) -> list[str]
     return f.text(small=calls)
 
 
-_BLOCK = 256
+BLOCK = 256
 """Numbers that are packed side by side at a time, where they are not so in the memory."""
 
 
@@ -167,8 +168,8 @@ def _driver(backward: bool) -> list[str]:
     counts = [f.field(COUNTS + i) for i in range(3)]
     result, *inputs = (_Operand(f, at) for at in (RESULT, *INPUTS))
     constants = f.at("%v", f.field(ATTRIBUTES))
-    scratch = [f.emit(f"alloca [{_BLOCK} x double], align 64") for _ in range(8)]
-    blocks = f.emit(f"udiv i64 {f.emit(f'add i64 {counts[2]}, {_BLOCK - 1}')}, {_BLOCK}")
+    scratch = [f.emit(f"alloca [{BLOCK} x double], align 64") for _ in range(8)]
+    blocks = f.emit(f"udiv i64 {f.emit(f'add i64 {counts[2]}, {BLOCK - 1}')}, {BLOCK}")
 
     def packed(array: str, operand: _Operand, at: tuple[str, ...], n: str, place: str) -> str:
         """Where the numbers of an operand stand side by side, in the memory or packed."""
@@ -191,9 +192,9 @@ def _driver(backward: bool) -> list[str]:
         return f.emit(f"load ptr, ptr {chosen}")
 
     def block(i: str, j: str, b: str) -> None:
-        low = f.emit(f"mul i64 {b}, {_BLOCK}")
+        low = f.emit(f"mul i64 {b}, {BLOCK}")
         rest = f.emit(f"sub i64 {counts[2]}, {low}")
-        n = f.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {_BLOCK})")
+        n = f.emit(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {BLOCK})")
         at = (i, j, low)
         numbers = [packed("%v", x, at, n, scratch[k]) for k, x in enumerate(inputs)]
         if backward:
@@ -218,7 +219,19 @@ def _driver(backward: bool) -> list[str]:
     def middle(i: str, j: str) -> None:
         f.loop(blocks, lambda b: block(i, j, b))
 
-    f.loop(counts[0], lambda i: f.loop(counts[1], lambda j: middle(i, j)))
+    def direct() -> None:
+        numbers = [f.at("%v", x.offset) for x in inputs]
+        g, y = (f.at(array, result.offset) for array in ("%g", "%v"))
+        if backward:
+            _call_rules(f, [g, y, *numbers, constants], scratch[5:], counts[2])
+            _accumulate(f, inputs, None, scratch[5:], counts[2])
+            return
+        given = ", ".join(f"ptr {one}" for one in (y, *numbers, constants))
+        f.lines.append(f"call void %function({given}, i64 {counts[2]})")
+
+    plain = f.emit(f"icmp eq i64 {counts[0]}, 0")
+    loops = partial(f.loop, counts[0], lambda i: f.loop(counts[1], lambda j: middle(i, j)))
+    f.either(plain, direct, loops)
     return f.text()
 
 
@@ -233,9 +246,16 @@ def _call_rules(f: _Function, given: Sequence[str], parts: Sequence[str], n: str
 
 
 def _accumulate(
-    f: _Function, inputs: Sequence[_Operand], at: tuple[str, ...], parts: Sequence[str], n: str
+    f: _Function,
+    inputs: Sequence[_Operand],
+    at: tuple[str, ...] | None,
+    parts: Sequence[str],
+    n: str,
 ) -> None:
-    """Add the results of the rules to the gradients of the inputs that `bits` has."""
+    """Add the results of the rules to the gradients of the inputs that `bits` has.
+
+    Without `at` the gradients stand side by side, from the offset on.
+    """
     for index, operand in enumerate(inputs):
         wanted = f.emit(f"icmp ne i64 {f.emit(f'and i64 %bits, {1 << index}')}, 0")
         before = f.emit(f"and i64 %bits, {(1 << index) - 1}")
@@ -246,7 +266,7 @@ def _accumulate(
             part = f.emit(f"select i1 {mine}, ptr {parts[number]}, ptr {part}")
 
         def add(operand: _Operand = operand, part: str = part) -> None:
-            start = operand.place(*at)
+            start = operand.offset if at is None else operand.place(*at)
 
             def one(k: str) -> None:
                 f.add_to("%g", f.emit(f"add i64 {start}, {k}"), f.load(part, k))
@@ -269,6 +289,9 @@ def _accumulate(
                 zero = f.emit(f"icmp eq i64 {operand.strides[2]}, 0")
                 f.either(zero, repeated, lambda: f.loop(n, strided))
 
+            if at is None:
+                f.loop(n, one)
+                return
             unit = f.emit(f"icmp eq i64 {operand.strides[2]}, 1")
             f.either(unit, lambda: f.loop(n, one), apart)
 

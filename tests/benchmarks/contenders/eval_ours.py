@@ -25,8 +25,10 @@ def engine(one: Eval) -> None:
     from service.engine.derivatives import hvp
     from service.engine.expression import parse_expression
     from service.engine.graph import resolve
+    from service.engine.memory import keep_freed_memory
     from service.engine.program import program_for
 
+    keep_freed_memory()  # as the service does when it starts, and its peers do by themselves
     program = program_for(resolve(parse_expression(one.text)), one.arrays)
     ones = {key: np.ones(one.arrays[key].shape) for key in one.wrt}
 
