@@ -39,8 +39,8 @@ class Code:
 
     `placed` makes the fault of a value that the step at a slot refused, with the place of the
     node that the step is part of; None in code that no graph wrote.
-    `rows` is how it runs compiled, once `choose` was asked, and `folded` the values that
-    follow from constants alone, by slot, once it has run.
+    `rows` is how it runs compiled, once `choose` was asked, `visits` the last sweep back, and
+    `folded` the values that follow from constants alone, by slot, once it has run.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -48,6 +48,7 @@ class Code:
     inputs: dict[str, int] = field(default_factory=dict)
     placed: Callable[[OperatorError, int], Fault] | None = None
     rows: Any = field(default=None, init=False, compare=False, repr=False)
+    visits: Any = field(default=None, init=False, compare=False, repr=False)
     folded: dict[int, Any] | None = field(default=None, init=False, compare=False, repr=False)
 
     def specs_of(self, slots: Sequence[int]) -> list[TensorSpec]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from service.engine.code import Code
+import numpy as np
+
+from service.engine.code import Code, Step
 from service.engine.control import Control
 from service.engine.errors import Shape
 from service.engine.operators.leaves import PROJECT
@@ -53,6 +55,15 @@ def reached_from(code: Code, wanted: Collection[int]) -> bytearray:
     return reached
 
 
+class _Visit(NamedTuple):
+    """A step on the way back: the inputs that are wanted, and what is known of all of them."""
+
+    slot: int
+    step: Step
+    joined: list[int]
+    specs: list[tuple[TensorSpec, Shape, Any]]
+
+
 def pull_back(
     xp: Any,
     code: Code,
@@ -72,30 +83,47 @@ def pull_back(
     grads: list[Any] = [None] * len(code.steps)
     for slot, cotangent in cotangents.items():
         grads[slot] = cotangent
-    needed = reached_from(code, wanted)
     kept = set(wanted)
-    for slot in range(max(cotangents, default=-1), -1, -1):
+    for slot, step, joined, specs in _visits(code, max(cotangents, default=-1), frozenset(kept)):
         g = grads[slot]
-        step = code.steps[slot]
-        if g is None or not step.inputs or not needed[slot]:
+        if g is None:
             continue
         if step.operator is PROJECT:
             _collect_part(grads, code, slot, g)
         else:
             inputs = [values[source] for source in step.inputs]
-            joined = [index for index, source in enumerate(step.inputs) if needed[source]]
             for index, contribution in step.operator.contributions(
                 joined, xp, g, values[slot], inputs, step.attrs
             ):
                 if control is not None:
                     control.check()
-                source = step.inputs[index]
-                contribution = unbroadcast(xp, contribution, code.steps[source].spec)
+                source, (spec, shape, dtype) = step.inputs[index], specs[index]
+                as_it_is = type(contribution) is np.ndarray and contribution.shape == shape
+                if not as_it_is or contribution.dtype is not dtype:
+                    contribution = unbroadcast(xp, contribution, spec)
                 held = grads[source]
                 grads[source] = contribution if held is None else held + contribution
         if slot not in kept:
             grads[slot] = None
     return {slot: grads[slot] for slot in wanted if grads[slot] is not None}
+
+
+def _visits(code: Code, last: int, wanted: frozenset[int]) -> list[_Visit]:
+    """The steps that a sweep back from slot `last` looks at; those of the last one are kept."""
+    known: tuple[Any, list[_Visit]] | None = code.visits
+    if known is not None and known[0] == (last, wanted):
+        return known[1]
+    needed = reached_from(code, wanted)
+    visits = []
+    for slot in range(last, -1, -1):
+        step = code.steps[slot]
+        if step.inputs and needed[slot]:
+            joined = [index for index, source in enumerate(step.inputs) if needed[source]]
+            specs = [code.steps[source].spec for source in step.inputs]
+            shapes = [(spec, spec.shape, np.dtype(spec.dtype)) for spec in specs]
+            visits.append(_Visit(slot, step, joined, shapes))
+    code.visits = (last, wanted), visits
+    return visits
 
 
 def _collect_part(grads: list[Any], code: Code, slot: int, g: Any) -> None:
