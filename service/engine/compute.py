@@ -234,7 +234,7 @@ def _float_gradient(
     found = [0.0 if grads[position] is None else grads[position] for position in positions]
     warnings = _first_bad_float(program, v, [v[index[name]]])
     if not all(map(math.isfinite, found)):  # type: ignore[arg-type]
-        slots = run(program.code, tensor_leaves(program, inputs), control=control)
+        slots = execute.forward(program.code, tensor_leaves(program, inputs), control=control)
         warnings += _first_bad_gradient(program, slots, name, as_tensor(seed, program.spec(name)))
     per_node = None
     if node_gradients:

@@ -287,6 +287,9 @@ class _Lowering:
         self, key: Any, inputs: Sequence[Place], sources: tuple[int, ...], result: Place
     ) -> Place:
         code, shape, numbers = key
+        table = opcodes()
+        if (code, shape) not in table.forward:
+            raise Unfit
         attributes = 0
         if numbers:
             attributes = self.out.size
@@ -298,7 +301,6 @@ class _Lowering:
         else:
             sizes, strides = [], [[]] * len(places)
         operands = [(one.offset, own) for one, own in zip(places, strides, strict=True)]
-        table = opcodes()
         self._row(table.forward[code, shape], (code, shape), sources, sizes, operands, attributes)
         return result
 
