@@ -128,6 +128,9 @@ fuzz: $(VENV)/.dev ## long fuzzing of graphs, bodies and expressions
 mutations: $(VENV)/.dev ## 40,000 changed requests to every POST path
 	$(BIN)/python -m tests.fuzz.mutations 40000
 
+cost-audit: $(VENV)/.dev ## every operator and endpoint: time and memory against what was declared
+	$(BIN)/python -m tests.benchmarks.cost_audit
+
 load: $(VENV)/.dev ## ten minutes at saturation on loopback
 	$(BIN)/python -m pytest -q -s -m soak --timeout 1200 tests/load
 
