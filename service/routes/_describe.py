@@ -71,13 +71,13 @@ def query_parameter(name: str, description: str, default: str | None = None) -> 
 
 
 def _add_examples(described: dict[str, Any], names: Iterable[str]) -> None:
-    """Show examples of a request and its answer; long ones stay in their files."""
+    """Show examples of a request, and of what it is answered; long ones stay in their files."""
     asked = described["requestBody"]["content"]["application/json"]
     answered = described["responses"]["200"]["content"]["application/json"]
     for name in names:
         for content, part in ((asked, "request"), (answered, "response")):
             file = EXAMPLES / f"{name}.{part}.json"
-            if file.exists():
-                value = json.loads(file.read_text("utf-8"))
-                if json.dumps(value, indent=2).count("\n") <= _SHOWN_LINES:
-                    content.setdefault("examples", {})[name] = {"value": value}
+            value = json.loads(file.read_text("utf-8")) if file.exists() else None
+            if value is None or json.dumps(value, indent=2).count("\n") > _SHOWN_LINES:
+                break
+            content.setdefault("examples", {})[name] = {"value": value}
