@@ -28,10 +28,10 @@ Tensor = Any
 class NotFinite:
     """The first node in evaluation order where a value, or a gradient, stopped being finite.
 
-    `point` is the first such point of a batch.
+    Or, for second derivatives, one at a kink. `point` is the first such point of a batch.
     """
 
-    kind: Literal["value", "gradient"]
+    kind: Literal["value", "gradient", "kink"]
     node: str
     detail: str
     point: int | None = None
@@ -418,14 +418,14 @@ def _first_bad_value(
 ) -> list[NotFinite]:
     if all_finite(results):
         return []
-    owner = _owners(program)
+    owner = owners(program)
     for slot, value in enumerate(slots):
         if value is not None and not all_finite([value]) and owner[slot] is not None:
             return [_bad("value", owner[slot] or "", value)]
     return []
 
 
-def _owners(program: Program) -> list[str | None]:
+def owners(program: Program) -> list[str | None]:
     """For every slot the node it belongs to: its own name, or that of the node it is part of."""
     owner: list[str | None] = [None] * len(program.code.steps)
     name: str | None = None
@@ -444,7 +444,7 @@ def _first_bad_gradient(
     every = [slot for slot, step in enumerate(code.steps) if reached[slot] and not step.specs]
     with np.errstate(all="ignore"):
         grads = pull_back(ARRAYS, code, slots, {program.slot(output): seed}, every)
-    owner = _owners(program)
+    owner = owners(program)
     leaves = set(code.inputs.values())
     for slot in (*sorted(grads.keys() - leaves, reverse=True), *sorted(leaves & grads.keys())):
         if not all_finite([grads[slot]]) and owner[slot] is not None:

@@ -123,6 +123,31 @@ def result_spec(
     return tuple(part.spec for part in made) if isinstance(made, tuple) else made.spec
 
 
+def _kept_single(
+    op: Operator, specs: Sequence[TensorSpec], attrs: Mapping[str, Any], inferred: Any, dtype: str
+) -> list[TensorSpec] | None:
+    """The specs with integers in single precision, where only they make a result of double.
+
+    NumPy makes float64 of float32 and int64, and of the mean of integers; a request in
+    single precision stays in it. None where nothing is to change.
+    """
+    dtypes = [spec.dtype for spec in specs]
+    results = inferred if isinstance(inferred, tuple) else (inferred,)
+    if (
+        "float64" in dtypes
+        or "dtype" in attrs
+        or "float32" not in (dtype, *dtypes)
+        or all(result.dtype != "float64" for result in results)
+    ):
+        return None
+    return [
+        TensorSpec(spec.shape, "float32")
+        if not spec.floating and place not in op.indices and spec.dtype != "bool"
+        else spec
+        for place, spec in enumerate(specs)
+    ]
+
+
 class Builder:
     """A namespace whose functions add steps to `code`.
 
@@ -209,6 +234,16 @@ class Builder:
             traced = self._numbers(op, traced, like)
         specs = tuple(x.spec for x in traced)
         inferred = op.infer(*specs, **full) if op.infer is not None else None
+        single = None
+        if op.expand is None and "float32" in (self.dtype, like):
+            single = _kept_single(op, specs, full, inferred, self.dtype)
+        if single is not None:
+            assert op.infer is not None
+            traced = tuple(
+                x if spec.dtype == x.dtype else self.emit(_CAST, (x,), {"dtype": spec.dtype})
+                for x, spec in zip(traced, single, strict=True)
+            )
+            inferred = op.infer(*single, **full)
         if op.expand is not None:
             return op.expand(self, *traced, **full)
         if self._share:

@@ -16,6 +16,7 @@ from service.engine.control import Control
 from service.engine.errors import Fault, GraphError, LimitExceeded, escaped
 from service.engine.gradient_graph import gradient_graph
 from service.engine.graph import Graph
+from service.engine.kinks import at_kinks
 from service.engine.program import Program, program_for
 from service.engine.run.batch import batch, batch_gradient, first_not_finite
 from service.errors import responses as refusals
@@ -200,6 +201,7 @@ def _derivatives(
     request: Request,
     values: Mapping[str, Any],
     found: Mapping[str, Mapping[str, Any]],
+    second: bool = False,
 ) -> bytes:
     """The answer with values and derivatives, and with what is to be said of them."""
 
@@ -212,7 +214,8 @@ def _derivatives(
 
     flat = (tensor for _, tensor in named(values))
     by_name = (pair for member in found.values() for pair in named(member))
-    warnings = _warnings(not_finite(program, request.inputs, flat, by_name))
+    said = not_finite(program, request.inputs, flat, by_name)
+    warnings = _warnings([*said, *(at_kinks(program, request.inputs) if second else ())])
     return encode({**values, **found, **warnings}, request.encoding)
 
 
@@ -311,7 +314,7 @@ def _parse_hessian(body: bytes, context: Context, may_block: bool = True, /) -> 
             program, request.inputs, output=request.output, wrt=request.wrt, control=control
         )
         found = {"gradients": made.gradients, "hessian": made.hessian}
-        return _derivatives(program, request, {"value": made.value}, found)
+        return _derivatives(program, request, {"value": made.value}, found, second=True)
 
     elements = size * size + size
     cost = _cost(
@@ -336,7 +339,7 @@ def _parse_hvp(body: bytes, context: Context, may_block: bool = True, /) -> Prep
                 program, request.inputs, request.vector, output=request.output, control=control
             )
         found = {"gradients": made.gradients, "hvp": made.hvp}
-        return _derivatives(program, request, {"value": made.value}, found)
+        return _derivatives(program, request, {"value": made.value}, found, second=True)
 
     elements = 2 * _sizes(program, request.vector)
     cost = _cost(program, request, context, sweeps=8, elements=elements, traced=True)

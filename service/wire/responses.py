@@ -16,9 +16,12 @@ class _Answer(BaseModel):
 
 
 class NotFinite(_Answer):
-    """Where a value or a gradient stopped being finite: the first such node."""
+    """Where a value or a gradient stopped being finite: the first such node.
 
-    kind: Literal["value", "gradient"]
+    Of second derivatives also the nodes at a kink, where they are by convention.
+    """
+
+    kind: Literal["value", "gradient", "kink"]
     node: str
     detail: str
     point: int = Field(default=0, description="The first such point, only there for a batch.")
@@ -26,7 +29,7 @@ class NotFinite(_Answer):
 
 class _WithWarnings(_Answer):
     warnings: list[NotFinite] = Field(
-        default=[], description="Only there when something is not finite."
+        default=[], description="Only there when something is not finite, or by convention."
     )
 
 

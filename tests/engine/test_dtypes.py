@@ -10,10 +10,12 @@ import pytest
 
 from service.engine.compute import forward, gradient
 from service.engine.errors import EngineError
+from service.engine.expression import parse_expression
 from service.engine.graph import resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.program import Program, program_for
 from service.engine.registry import REGISTRY, Operator
+from service.engine.run.batch import batch, batch_gradient
 from tests.engine.graphs import leaf, node, spec_of
 
 DTYPES = ("bool", "int32", "int64", "float32", "float64")
@@ -96,3 +98,46 @@ def test_a_scalar_has_no_margin() -> None:
     spec = spec_of([leaf("x"), node("y", "pad", "x", pads=[]), node("z", "square", "y")], "z")
     for x in (3.0, np.array(3.0)):
         assert gradient(program_for(resolve(spec), {"x": x}), {"x": x}).gradients["x"] == 6.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x * n",
+        "x + n",
+        "n - x",
+        "x / n",
+        "x ** n",
+        "maximum(x, n)",
+        "where(x > 0, x, n)",
+        "sum(x * n)",
+        "x @ n",
+        "n @ x",
+        "concat([x, n], axis=0)",
+        "stack([x, n], axis=0)",
+        "mean((x - n) ** 2)",
+        "sum(x[n])",
+        "x * sum(n)",
+        "einsum(x, n, equation='i,i->i')",
+        "x * mean(n)",
+        "mse(x, n)",
+        "x * (n > 1)",
+    ],
+)
+def test_integers_leave_single_precision_single(text: str) -> None:
+    """NumPy's own rule makes float64 of float32 and int64."""
+    given = {"x": np.array([0.5, -1.5, 2.0], np.float32), "n": np.array([1, 2, 0])}
+    program = program_for(resolve(parse_expression(text)), given, "float32")
+    (output,) = program.outputs
+    seed = np.ones(program.spec(output).shape, np.float32)
+    found = gradient(program, given, cotangent=seed, node_gradients=True)
+    assert np.asarray(found.value).dtype == np.float32
+    assert np.asarray(found.gradients["x"]).dtype == np.float32
+    for value in (found.values or {}).values():
+        assert np.asarray(value).dtype != np.float64
+    points = {name: np.stack([x, x]) for name, x in given.items()}
+    rows = batch_gradient(
+        batch(resolve(parse_expression(text)), points, ("x", "n"), "float32"),
+        cotangent=seed,
+    )
+    assert np.asarray(rows.value).dtype == np.asarray(rows.gradients["x"]).dtype == np.float32

@@ -12,6 +12,7 @@ import pytest
 from service.engine.compute import forward, gradient
 from service.engine.derivatives import hessian
 from service.engine.errors import GraphError
+from service.engine.kinks import at_kinks
 from service.engine.program import program_for
 from tests.engine.graphs import graph_from, leaf, node
 
@@ -296,3 +297,28 @@ def test_logsumexp_of_nothing_but_minus_infinity() -> None:
     found = gradient(program_for(graph, x), x)
     assert found.value == -math.inf
     assert np.isnan(found.gradients["x"]).all()
+
+
+@pytest.mark.parametrize(
+    ("op", "x", "kink"),
+    [
+        ("vector_norm", [0.0, 0.0], True),
+        ("std", [2.0, 2.0, 2.0], True),
+        ("relu", [1.0, 0.0], True),
+        ("vector_norm", [0.0, 1e-3], True),
+        ("abs", [1.0, 2.0], False),
+        ("std", [2.0, 2.0, 2.1], False),
+        ("sin", [0.0, 1.0], False),
+    ],
+)
+def test_second_derivatives_at_a_kink_come_with_a_warning(
+    op: str, x: list[float], kink: bool
+) -> None:
+    """norm(x)**2 at 0 has the Hessian 2I; that of the rules is 0, and they say so."""
+    graph = graph_from(
+        [leaf("x"), node("y", op, "x"), node("z", "square", "y"), node("s", "sum", "z")]
+    )
+    given = {"x": np.array(x)}
+    program = program_for(graph, given)
+    found = [(one.kind, one.node) for one in at_kinks(program, given)]
+    assert found == ([("kink", "y")] if kink else [])

@@ -995,7 +995,8 @@ REGISTRY.register(
         },
         formula="(Σ |x|^ord)^(1/ord)",
         gradient_formula="dx = g * x / y for ord 2",
-        kinks="The gradient at 0 is 0.",
+        kinks="The gradient at 0 is 0, and the Hessian of its square is 0 there too: "
+        "sum(x * x) has the right one.",
         aliases=("norm",),
         domain=Domain(
             ranges=((0.3, 2.0),),

@@ -280,7 +280,8 @@ REGISTRY.register(
         attributes=_SPREAD,
         formula="sqrt(Σ (x - mean)² / (n - correction))",
         gradient_formula="dx = g * (x - mean) / ((n - correction) * y)",
-        kinks="The gradient where all elements are equal is 0.",
+        kinks="The gradient where all elements are equal is 0, and the Hessian of its square is 0 "
+        "there too: var(x) has the right one.",
         domain=Domain(examples=_SPREAD_EXAMPLES),
     )
 )
