@@ -151,6 +151,9 @@ class Settings(BaseSettings):
         description="Requests per second of a key that has no rate of its own.",
     )
     cors_origins: tuple[str, ...] = Field((), description='Origins for CORS; ["*"] for any.')
+    frame_ancestors: tuple[Annotated[str, Field(pattern=r"^[^\s;,]+$")], ...] = Field(
+        (), description="Origins whose pages may show the page in a frame, at /?embed."
+    )
 
     # What is served.
     host: str = Field("127.0.0.1", description="The address that `serve` listens on.")

@@ -11,10 +11,10 @@ CLOSE: Header = (b"connection", b"close")
 
 PAGE_POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    b"font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    b"frame-ancestors 'none'"
+    b"font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors "
 )
-"""For the pages: everything from here, nothing inline."""
+"""For the pages: everything from here, nothing inline; then those who may frame them."""
 
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 """For everything else, should a browser show it."""
@@ -23,17 +23,25 @@ PAGES: tuple[Header, ...] = (
     NOSNIFF,
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
 )
+_UNFRAMED: Header = (b"x-frame-options", b"DENY")
 
 
-def secured(headers: Sequence[Header]) -> list[Header]:
-    """`headers` and the security headers that they lack."""
-    present = {name.lower(): value for name, value in headers}
-    extended = list(headers)
-    extended += [header for header in PAGES if header[0] not in present]
-    if b"content-security-policy" not in present:
+class Secured:
+    """Adds the security headers. Pages may be framed by `ancestors`, origins; by none if empty."""
+
+    def __init__(self, ancestors: Sequence[str]) -> None:
+        self._framed = bool(ancestors)
+        self._policy = PAGE_POLICY + (" ".join(ancestors) or "'none'").encode()
+
+    def __call__(self, headers: Sequence[Header]) -> list[Header]:
+        """`headers` and the security headers that they lack."""
+        present = {name.lower(): value for name, value in headers}
         page = present.get(b"content-type", b"").startswith(b"text/html")
-        policy = PAGE_POLICY if page else DATA_POLICY
-        extended.append((b"content-security-policy", policy))
-    return extended
+        wanted = PAGES if page and self._framed else (*PAGES, _UNFRAMED)
+        extended = list(headers)
+        extended += [header for header in wanted if header[0] not in present]
+        if b"content-security-policy" not in present:
+            policy = self._policy if page else DATA_POLICY
+            extended.append((b"content-security-policy", policy))
+        return extended

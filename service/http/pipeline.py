@@ -24,7 +24,7 @@ from service.http.body import Bodies
 from service.http.compression import SMALLEST, not_packing, packing, takes_gzip
 from service.http.execution import Execution
 from service.http.head import check_head, joined
-from service.http.headers import CLOSE, NOSNIFF, Header, secured
+from service.http.headers import CLOSE, NOSNIFF, Header, Secured
 from service.http.logs import AccessLog
 from service.http.media import JSON, check_accept, check_content
 from service.http.metrics import Metrics
@@ -75,6 +75,7 @@ class Pipeline:
         self.writing = Patience(settings.write_seconds)
         self.running = 0
         self._root = settings.root_path.rstrip("/")
+        self._secured = Secured(settings.frame_ancestors)
         self._access = Access(
             settings.all_keys(),
             rate_limit=settings.rate_limit,
@@ -192,7 +193,7 @@ class Pipeline:
                 context.trace_id = telemetry.annotate(context.refused)
                 headers = list(message.get("headers", ()))
                 if target.operation is None:
-                    headers = secured(headers)
+                    headers = self._secured(headers)
                 else:
                     headers.append(NOSNIFF)
                 message["headers"] = self._common(context, headers)

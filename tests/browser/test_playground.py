@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.browser.conftest import Watched
 from tests.explain.test_staged import execute
+from tests.serving import serving
 
 pytestmark = pytest.mark.browser
 
@@ -775,3 +779,42 @@ def test_the_first_paint_is_light(watched: Watched) -> None:
     )
     assert scripts
     assert sizes < 150_000
+
+
+def test_the_guide_is_searched_in_a_browser(watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{watched.base}/guide/bulk")
+    page.fill("input[type=search]", "traceparent")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/guide?q=traceparent")
+    page.get_by_role("link", name="Traces").click()
+    page.wait_for_url("**/guide/operations#traces")
+
+
+def test_the_page_is_shown_in_a_frame_where_that_is_allowed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    course = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    )
+    threading.Thread(target=course.serve_forever, daemon=True).start()
+    origin = f"http://127.0.0.1:{course.server_port}"
+    try:
+        for allowed in ([origin], []):
+            with serving(tmp_path, frame_ancestors=json.dumps(allowed)) as server:
+                frame = f'<iframe src="{server.url}/?embed" width="900" height="600"></iframe>'
+                (tmp_path / "course.html").write_text(frame)
+                context = browser.new_context()
+                page = context.new_page()
+                page.goto(f"{origin}/course.html")
+                inside = page.frame_locator("iframe")
+                if allowed:
+                    inside.locator("#circuit svg").wait_for()
+                    assert inside.locator("header").is_hidden()
+                else:
+                    page.wait_for_timeout(1000)
+                    assert inside.locator("#circuit").count() == 0
+                context.close()
+    finally:
+        course.shutdown()
+        course.server_close()
