@@ -12,6 +12,7 @@ its NaN stays.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -98,5 +99,7 @@ def _masked(value: Any, support: Any) -> Any:
 def all_finite(tensors: Iterable[Any]) -> bool:
     """Whether none of the tensors holds NaN or an infinity; None and tuples are passed over."""
     return all(
-        bool(np.all(np.isfinite(t))) for t in tensors if t is not None and not isinstance(t, tuple)
+        isfinite(t) if isinstance(t, float) else bool(np.all(np.isfinite(t)))
+        for t in tensors
+        if t is not None and not isinstance(t, tuple)
     )
