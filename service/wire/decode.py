@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel
 
+from service.engine.collector import CollectorHeldBack
 from service.engine.control import Limits
 from service.engine.errors import Fault, GraphError
 from service.engine.graph import Graph
 from service.wire import faults, quick
 from service.wire.context import Context, WouldBlock
 from service.wire.errors import GraphNotFound
-from service.wire.json_text import CollectorHeldBack, strict_json
+from service.wire.json_text import strict_json
 from service.wire.requests import GraphRequest
 from service.wire.tensors import dtype_faults, read_members
 

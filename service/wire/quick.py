@@ -23,13 +23,14 @@ from msgspec import UNSET, Raw, UnsetType
 from pydantic import BaseModel
 from typing_extensions import TypeAliasType
 
+from service.engine.collector import CollectorHeldBack
 from service.engine.control import Limits
 from service.engine.graph import Graph, resolve
 from service.engine.graph_spec import GraphSpec, Leaf
 from service.engine.registry import Operator
 from service.wire import models
 from service.wire.expressions import read_expression
-from service.wire.json_text import CollectorHeldBack, check_members_once
+from service.wire.json_text import check_members_once
 from service.wire.models import CONTROL, written_attributes, written_operators
 from service.wire.tensors import read_leaf, tensor_members
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.engine.collector import CollectorHeldBack
 from service.wire.errors import MalformedJson, TooDeep
 from service.wire.json_text import (
-    CollectorHeldBack,
     check_depth,
     check_members_once,
     shown,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service.engine.collector import CollectorHeldBack
 from service.engine.control import DEFAULT_LIMITS, Limits
 from service.engine.errors import GraphError
 from service.engine.expression.reader import Reader
@@ -19,6 +20,8 @@ from service.engine.graph_spec import Columns, GraphSpec
 from service.engine.operators import REGISTRY
 from service.engine.registry import TensorSpec
 
+_LONG = 1_000_000
+"""A text with a loop may come to this many bytes of nodes."""
 __all__ = ["MAX_LENGTH", "MAX_NESTING", "parse_expression"]
 
 
@@ -56,6 +59,11 @@ def parse_expression(
     `unknown_operator` with a suggestion, `arity`, `attribute`; LimitExceeded for a text
     that unrolls to too many nodes.
     """
+    with CollectorHeldBack(_LONG if "for" in source else 16 * len(source)):
+        return _parsed(source, limits, specs)
+
+
+def _parsed(source: str, limits: Limits, specs: Mapping[str, TensorSpec] | None) -> GraphSpec:
     parsed = tree(source)
     reader = Reader(source, limits, specs)
     try:
