@@ -13,7 +13,7 @@ from service.engine.graph import Graph, resolve
 def read_expression(source: str, output: str | list[str] | None, limits: Limits) -> Graph:
     """The resolved graph of source text; its faults point at the text."""
     try:
-        spec = parse_expression(source)
+        spec = parse_expression(source, limits)
         if output is not None:
             spec.output = output
         return resolve(spec, limits)

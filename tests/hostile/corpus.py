@@ -609,6 +609,27 @@ def _expressions() -> Iterator[Hostile]:
         "a name that never ends": "for i in range(10**6):\n  for j in range(10**6):\n    pass",
         "zip of ranges": "for i, j in zip(range(10**8), range(10**8)): x = x + 1",
         "a list of a range": "for i in list(range(10**9)): x = x + 1",
+        "lists that hold one another twice": "y = [x]\n" + "y = [y, y]\n" * 60 + "y",
+        "numbers that hold one another twice": "y = (1, 2)\n" + "y = (y, y)\n" * 60 + "x[y]",
+        "tuples compared": "y = (1, 2)\nz = (1, 2)\n"
+        + "y = (y, y)\nz = (z, z)\n" * 60
+        + "x if y == z else nonsense(x)",
+        "an attribute of nested tuples": "y = (1,)\n" + "y = (y, y)\n" * 60 + "sum(x, axis=y)",
+        "lists nested a thousand times": "y = [1]\nfor i in range(1000): y = [y]\nnp.array(y)",
+        "lists in each other": "y = [1]\nz = (y,)\ny.append(z)\nnp.array(y)",
+        "a list extended by itself": "y = [1]\n" + "y.extend(y)\n" * 60 + "np.array(y) * x",
+        "an element that is its list": "y = [x, x]\ny[0] = y\nnp.stack(y)",
+        "concatenated to 10^18": "y = np.ones(3)\n" + "y = np.concatenate([y, y])\n" * 60 + "y * x",
+        "appended to 10^18": "y = x\n" + "y = np.append(y, y)\n" * 60 + "y",
+        "stacked 60 times": "y = x\n" + "y = np.stack([y, y])\n" * 60 + "y",
+        "outer products of outer products": "y = np.ones(9)\n" + "y = np.outer(y, y)\n" * 9 + "y",
+        "a copy for every element": "y = np.zeros(10**6)\nfor i in range(10**6):\n"
+        " z = y.copy()\n z[i] = x\nz",
+        "read between all writes": "y = np.zeros(10**6)\nfor i in range(10**6):\n"
+        " y[i] = x\n z = y.sum()\nz",
+        "a split into 10^9": "np.split(np.zeros(10**9) * x, 10**9)",
+        "a thousand subscripts of None": "x[" + "None, " * 1000 + "]",
+        "a shape of a thousand ones": "x.reshape(" + "1, " * 1000 + ")",
         "nested lambdas": "lambda: " * 1_000 + "x",
         "nested comprehensions": "[" * 150 + "x" + " for x in x]" * 150,
         "nested conditions": "x if x else " * 5_000 + "x",

@@ -35,13 +35,6 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 _LARGEST = 2**53
 
 
-def whole(parts: Any) -> bool:
-    """Whether a list, however deep, holds integers alone."""
-    return bool(parts) and all(
-        whole(part) if isinstance(part, list | tuple) else type(part) is int for part in parts
-    )
-
-
 def whole_array(value: Value) -> bool:
     """Whether this is an array of integers that is known."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "i"

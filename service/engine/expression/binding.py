@@ -19,6 +19,7 @@ from service.engine.expression.values import (
     Node,
     Text,
     Value,
+    every,
     is_number,
 )
 from service.engine.numpy_compat import SPELLED, Parameter, Signature, of_numpy
@@ -275,6 +276,8 @@ def plain(reader: Reader, value: Value) -> Any:
         return value
     if isinstance(value, np.ndarray) and value.dtype.kind == "i" and value.size <= 64:
         return value.tolist()
+    if isinstance(value, list | tuple):
+        every(reader.tape, value, lambda _: True)  # bounds the recursion
     if isinstance(value, list | tuple | range) and len(value) <= 10_000:
         parts = [plain(reader, part) for part in value]
         if any(part is UNKNOWN for part in parts):

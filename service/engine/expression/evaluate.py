@@ -21,6 +21,7 @@ from service.engine.expression.values import (
     Text,
     Unreadable,
     Value,
+    every,
     is_number,
 )
 from service.engine.numpy_compat import CONSTANTS, DTYPES, MODULES, dotted_name
@@ -423,7 +424,7 @@ def _compare(reader: Reader, at: ast.Compare) -> Value:
             one = (left is right) is isinstance(op, ast.Is)
         elif left is UNKNOWN or right is UNKNOWN:
             one = UNKNOWN
-        elif _plain(left) and _plain(right):
+        elif _plain(reader, left) and _plain(reader, right):
             one = bool(fold(_bare(left), _bare(right)))
         else:
             one = reader.emit(name, (left, right), None, at)
@@ -438,9 +439,11 @@ def _compare(reader: Reader, at: ast.Compare) -> Value:
     return whole
 
 
-def _plain(one: Value) -> bool:
+def _plain(reader: Reader, one: Value) -> bool:
     """Whether this is compared as Python compares it, while the graph is built."""
-    return is_number(one) or one is None or isinstance(one, Text | tuple)
+    if isinstance(one, tuple):
+        return every(reader.tape, one, lambda part: not isinstance(part, np.ndarray))
+    return is_number(one) or one is None or isinstance(one, Text)
 
 
 def _bare(one: Value) -> Any:

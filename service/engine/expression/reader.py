@@ -13,7 +13,7 @@ import numpy as np
 
 from service.engine.control import Limits
 from service.engine.errors import Fault, LimitExceeded, OperatorError
-from service.engine.expression import arrays, evaluate, subscripts
+from service.engine.expression import evaluate, subscripts
 from service.engine.expression.hints import HINTS, NO_EXPRESSION, NO_NUMBER, word
 from service.engine.expression.tape import Tape
 from service.engine.expression.values import (
@@ -27,8 +27,8 @@ from service.engine.expression.values import (
     Unreadable,
     Value,
     as_array,
+    every,
     is_number,
-    plain_numbers,
 )
 from service.engine.numpy_compat import MODULES, dotted_name
 from service.engine.operators import REGISTRY
@@ -37,7 +37,10 @@ from service.engine.registry import Operator, TensorSpec
 MOST_WORK = 3_000_000
 """Pieces of syntax that are read, those in loops once for every round: some seconds."""
 
+_STACKED = 10
+"""What a node in a list costs of the elements that a text may make: such lists nest too."""
 _GROWN = re.compile(r"(\w+)\s*\.\s*(?:append|extend|insert)\b")
+_GROWS = re.compile(r"\.\s*(?:append|extend|insert)")
 _EQUALS = re.compile(r"[-+*/@%&|^]=")
 _AUGMENTED = re.compile(r"(\w+)\s*(?:\+|-|\*|/|@|%|\*\*|//|&|\||\^)=(?!=)")
 _MADE_UP = re.compile(r"\b(?:_[0-9]+|output)\b")
@@ -80,7 +83,7 @@ class Reader:
         self.work = 0
         self.displays: dict[str, tuple[list[Value], ast.expr]] = {}
         self.last: str | None = None
-        self.grown = set(_GROWN.findall(source)) if ".append" in source else set[str]()
+        self.grown = set(_GROWN.findall(source)) if _GROWS.search(source) else set[str]()
         self.augmented = set(_AUGMENTED.findall(source)) if _EQUALS.search(source) else set[str]()
         # Only names that this reader could make up itself need to be known beforehand.
         self.taken = set(_MADE_UP.findall(source))
@@ -166,14 +169,14 @@ class Reader:
         """A list as a tensor: an array of numbers, or its parts stacked."""
         if any(part is UNKNOWN for part in parts):
             return UNKNOWN
-        if plain_numbers(parts):
-            self.tape.spend(len(parts))
-            array = as_array(parts)
+        if every(self.tape, parts, is_number):
+            array = as_array(self.tape, parts)
             if array is not None:
-                return np.asarray(parts) if arrays.whole(parts) else array
+                return array
             if parts:
                 raise self.fault(at, "syntax", "the rows of a list differ in length")
             raise self.fault(at, "syntax", "an empty list is no tensor")
+        self.tape.spend(_STACKED * len(parts))
         return self.emit("stack", parts, {}, at)
 
     def tentatively(self, read: Callable[[], Any]) -> None:
@@ -480,11 +483,13 @@ class Reader:
         if number:
             default: Any = value if isinstance(value, bool) else float(value)
         else:
-            if not value or not plain_numbers(value):
+            if not value or not every(self.tape, value, is_number):
                 return value
-            default = as_array(value)
+            default = as_array(self.tape, value)
             if default is None:
                 return value
+            if default.dtype.kind == "i":
+                default = default.astype(np.float64)
         if name in self.env:  # assigned again: another number
             node = self.tape.leaf("constant", default, at)
             return Known(node.position, value, frozenset())
@@ -603,7 +608,9 @@ class Reader:
             if self.env.get(name) is not parts:
                 continue
             computed = [one for one in at.elts if not isinstance(one, ast.Name)]  # type: ignore[attr-defined]
-            if name != self.last and (len(computed) < len(parts) or plain_numbers(parts)):
+            if name != self.last and (
+                len(computed) < len(parts) or every(self.tape, parts, is_number)
+            ):
                 continue
             last = self.last
             try:

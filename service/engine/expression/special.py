@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.engine.expression import arrays
 from service.engine.expression.arrays import Arguments, number, shape_of, taken
 from service.engine.expression.binding import Function, operate
 from service.engine.expression.composed import COMPOSED
@@ -21,6 +20,7 @@ from service.engine.expression.values import (
     Several,
     Text,
     Value,
+    every,
     is_number,
 )
 from service.engine.numpy_compat import CATALOGUED, SPELLED
@@ -57,6 +57,7 @@ def _extremum(name: str) -> Function:
 
     def function(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
         parts = list(args[0]) if len(args) == 1 and isinstance(args[0], list | tuple) else args
+        reader.tape.spend(len(parts))
         if parts and not keywords and all(map(is_number, parts)):
             return (max if name == "max" else min)(parts)
         if len(parts) >= 2 and set(keywords) <= {"ties"}:
@@ -73,15 +74,15 @@ def _text(keywords: Arguments) -> Any:
 
 def _sum(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
     if len(args) == 1 and not keywords and isinstance(args[0], list | tuple | range):
-        parts = list(args[0])
-        if all(map(is_number, parts)):
-            return sum(parts)
+        reader.tape.spend(len(args[0]))
+        if all(map(is_number, args[0])):
+            return sum(args[0])
     return _named("sum")(reader, at, args, keywords)
 
 
 def _prod(reader: Reader, at: ast.Call, args: list[Value], keywords: Arguments) -> Value:
     listed = len(args) == 1 and not keywords and isinstance(args[0], list | tuple)
-    if listed and all(map(is_number, args[0])):
+    if listed and every(reader.tape, args[0], is_number) and all(map(is_number, args[0])):
         made = math.prod(args[0])
         return made if abs(made) < 2**63 else float(made)
     return _with_where("prod")(reader, at, args, keywords)
@@ -140,7 +141,9 @@ def _moveaxis(reader: Reader, at: ast.Call, args: list[Value], keywords: Argumen
     if shape is UNKNOWN or UNKNOWN in pair:
         return UNKNOWN
     lists = [[pair[i]] if type(pair[i]) is int else list(pair[i] or ()) for i in (0, 1)]
-    if len(lists[0]) != len(lists[1]) or not arrays.whole(lists):
+    if len(lists[0]) != len(lists[1]) or not all(
+        type(one) is int for part in lists for one in part
+    ):
         raise _refused(reader, at, "moveaxis wants as many sources as destinations", "integers")
     source, target = ([_axis(reader, at, one, len(shape)) for one in part] for part in lists)
     order = [axis for axis in range(len(shape)) if axis not in source]

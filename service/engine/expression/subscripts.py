@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from service.engine.errors import Shape
-from service.engine.expression.arrays import shape_of, whole
+from service.engine.expression.arrays import shape_of
 from service.engine.expression.values import (
     UNKNOWN,
     Known,
@@ -17,8 +17,9 @@ from service.engine.expression.values import (
     Part,
     Several,
     Value,
+    every,
+    is_index,
     is_number,
-    plain_numbers,
 )
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def item(reader: Reader, value: Value, index: Value, at: ast.AST) -> Value:
         known = reader.need_value(index)
         if type(known) is int or isinstance(known, slice):
             try:
+                if isinstance(known, slice):
+                    reader.tape.spend(len(value))
                 return value[known]
             except IndexError:
                 raise reader.fault(
@@ -173,7 +176,7 @@ def _fixed(reader: Reader, index: Value, at: ast.AST) -> Any:
             one = reader.need_value(one)
         if isinstance(one, list | range | tuple):
             listed = list(one)
-            if not plain_numbers(listed) and listed:
+            if not every(reader.tape, listed, is_number):
                 return None
             one = np.asarray(listed, dtype=None if listed else np.int64)
         if isinstance(one, Node | Buffer):
@@ -249,7 +252,7 @@ def _part(reader: Reader, one: Value, at: ast.AST) -> Value:
         one = reader.need_value(one)
     if isinstance(one, list | tuple | range):
         listed = list(one)
-        if whole(listed) or not listed:
+        if every(reader.tape, listed, is_index):
             try:
                 return np.asarray(listed, dtype=np.int64)
             except (ValueError, OverflowError):

@@ -6,10 +6,18 @@ what is known while the graph is built; the classes below are all the rest.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from service.engine.expression.syntax import refused
+
+if TYPE_CHECKING:
+    from service.engine.expression.tape import Tape
+
+_DEEPEST = 32
+_SOME = 1000
 MAX_FAULTS = 20
 """Faults of one text that are listed."""
 
@@ -102,25 +110,39 @@ def is_index(value: Value) -> bool:
     return type(value) is int
 
 
-def plain_numbers(value: Value) -> bool:
-    """Whether a list or tuple, however deep, holds known numbers alone.
+def every(tape: Tape, value: Value, test: Callable[[Value], bool]) -> bool:
+    """Whether all parts of a list or tuple, however deep, pass a test.
 
-    The brackets bound the recursion: a text is refused where they are nested deeply.
+    Lists may hold one another many times over: what is gone through is counted on the tape.
     """
-    return all(
-        plain_numbers(part) if isinstance(part, list | tuple) else is_number(part) for part in value
-    )
+    paths, seen = [iter(value)], 0
+    while paths:
+        for part in paths[-1]:
+            seen += 1
+            if seen == _SOME:
+                tape.spend(seen)
+                seen = 0
+            if isinstance(part, list | tuple):
+                if len(paths) == _DEEPEST:
+                    raise refused(f"lists nested deeper than {_DEEPEST}", "np.stack some of them")
+                paths.append(iter(part))
+                break
+            if not test(part):
+                tape.spend(seen)
+                return False
+        else:
+            paths.pop()
+    tape.spend(seen)
+    return True
 
 
-def as_array(value: Value) -> np.ndarray | None:
-    """The array of a rectangular list of numbers, floats if it isn't of truth values.
-
-    None for a ragged or an empty one.
-    """
+def as_array(tape: Tape, value: Value) -> np.ndarray | None:
+    """The array of a rectangular list of numbers, integers if all are; None for others."""
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError):
         return None
     if not array.size or array.dtype.kind not in "biuf":
         return None
-    return array if array.dtype.kind == "b" else array.astype(np.float64)
+    plain = array.dtype.kind == "b" or (array.dtype.kind == "i" and every(tape, value, is_index))
+    return array if plain else array.astype(np.float64)
