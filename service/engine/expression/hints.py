@@ -174,8 +174,12 @@ _WORDS = {
 
 def word(at: ast.AST) -> str:
     """What a piece of syntax is called."""
-    name = type(at).__name__
-    return _WORDS.get(name, name)
+    return word_of(type(at).__name__)
+
+
+def word_of(kind: str) -> str:
+    """What a kind of syntax is called, by the name of its class in Python's `ast`."""
+    return _WORDS.get(kind, kind)
 
 
 _FUNCTIONS = {

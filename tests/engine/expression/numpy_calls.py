@@ -462,3 +462,43 @@ def subscripts(count: int, seed: int) -> Iterator[Call]:
         index = [draw.random.choice(parts) for _ in range(draw.random.randint(1, len(shape) + 1))]
         text = f"A[{', '.join(index)}]"
         yield Call(text, {k: v for k, v in inputs.items() if k == "A" or k in index})
+
+
+REFUSED = {
+    r"the parameter '": ("a parameter of the next table", "leave it out: `x.sum() + initial`"),
+    r"takes no '": ("rare parameters of `average`, `linspace`, `nansum`", "leave them out"),
+    r"out of range for a tensor of": ("an axis of a scalar", "leave the axis out"),
+    r"'axis' must be an integer": (
+        "`axis=None` of `concatenate` and `take_along_axis`",
+        "`np.append(a, b)`, or `ravel` first",
+    ),
+    r"in place": ("`x.sort()`, which gives nothing", "`np.sort(x)`"),
+    r"by itself|Call cannot": ("several outputs used as one value", "unpack them, or `[0]`"),
+    r"must be a literal": ("an order or an axis that depends on values", "a number"),
+    r"full matrices": (
+        "`np.linalg.svd` with full matrices of what isn't square",
+        "`full_matrices=False`",
+    ),
+    r"mode": ("`np.pad` and `take` in a mode that isn't read", '`mode="constant"`'),
+    r"an empty list": ("the shape of a scalar as the answer", "`x.ndim`"),
+    r"is known while": ("`np.size` along several axes", "the product of `x.shape[i]`"),
+    r"given twice": ("`ddof` and `correction` at once", "one of them"),
+    r"two or more dimensions": ("`tril` and `triu` of a vector", "`np.tril(v * np.ones((3, 1)))`"),
+    r"division by truth values": ("`//` and `%` by truth values", "`.astype(float)`"),
+    r"BitXor|joins truth values": (
+        "`&`, `\\|`, `^` of numbers",
+        "compare first: `(a > 0) & (b > 0)`",
+    ),
+    r"a mask": ("a mask that selects", "`np.where(mask, x, 0)`"),
+}
+"""By the words of the refusal: what NumPy can do and is refused here, and what to write."""
+MORE_THAN_NUMPY = {
+    "append argmax argmin argsort concat concatenate cumprod cumsum repeat": "`axis=(0,)`",
+    "stack take take_along_axis": "`axis=(0,)`",
+    "array astype": "plain numbers",
+    "clip": "one bound alone, and both names of a bound",
+    "cumulative_prod cumulative_sum linalg.outer vecdot linalg.vecdot vsplit": "other dimensions",
+    "std var transpose": "keywords that the method lacks",
+    "operators": "a negative power of truth values",
+}
+"""What NumPy refuses and the catalogue's operators can do; anything else must be refused."""
