@@ -458,7 +458,9 @@ class _Lowering:
         self._copy(x, step.inputs[0], part)
         return result
 
-    def _pad(self, step: Step, x: Place, *, pads: Shape, value: float) -> Place:
+    def _pad(self, step: Step, x: Place, *, pads: Shape, value: float, mode: str) -> Place:
+        if mode != "constant":
+            raise Unfit
         result = self._new(step.spec.shape)
         self._fill(float(value), result)
         parts = tuple(slice(low, low + size) for low, size in zip(pads, x.shape, strict=False))
