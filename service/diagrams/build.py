@@ -13,7 +13,7 @@ from service.diagrams.cells import Cells, cells
 from service.diagrams.circuit import Circuit, Edge, Node, Wire
 from service.diagrams.summary import summarised
 from service.diagrams.symbols import symbol
-from service.engine.compute import forward
+from service.engine.compute import chosen_output, forward
 from service.engine.contributions import (
     Backward,
     Contribution,
@@ -83,6 +83,8 @@ def circuit_of(
 
 def plain(program: Program, output: str | None = None) -> Circuit:
     """The circuit without values."""
+    if output is not None:
+        output = chosen_output(program, output)
     return _circuit(program, output, None, None, "", "norm")
 
 

@@ -50,7 +50,7 @@ class _Packing(GZipResponder):
 
     async def apply_compression(self, body: bytes, *, more_body: bool) -> bytes:
         if self._compressor is None and not more_body:
-            if body.find(b'"encoding":"base64"', 0, 4_096) >= 0:
+            if self._quick and body.find(b'"encoding":"base64"', 0, 4_096) >= 0:
                 return body
             if self._quick and len(body) >= LARGE:
                 self.compresslevel = 1

@@ -31,6 +31,12 @@ _VERSIONS = ("0.1.0",)
 _VERSION_HEADER = (("X-Api-Version", _VERSIONS[-1]),)
 _STATUSES = {401: 403, 404: 400, 413: 400, 415: 400, 422: 400, 408: 400}
 """The statuses of the µEd API where they are others than the service's own."""
+_MEMBERS: tuple[tuple[str, type, str], ...] = (
+    ("task", dict, "an object"),
+    ("configuration", dict, "an object"),
+    ("preSubmissionFeedback", dict, "an object"),
+    ("criteria", list, "a list"),
+)
 _TEXTS = ("value", "text", "code", "expression", "model", "json")
 
 
@@ -119,6 +125,12 @@ def _grading_request(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(document.get("submission"), Mapping):
         raise _invalid("a submission is an object with type and content", "#/submission")
+    for member, kind, name in _MEMBERS:
+        if not isinstance(document.get(member), kind | None):
+            raise _invalid(f"{member} is {name}", f"#/{member}")
+    for place, criterion in enumerate(document.get("criteria") or ()):
+        if not isinstance(criterion, dict):
+            raise _invalid("a criterion is an object", f"#/criteria/{place}")
     configuration = _mapping(document.get("configuration"))
     task = _mapping(document.get("task"))
     reference = _mapping(_unpacked(task.get("referenceSolution")))

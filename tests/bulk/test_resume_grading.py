@@ -61,7 +61,10 @@ def test_the_same_results_after_two_kills(folder: Path, output: str) -> None:
     assert again.items() >= there.items()  # no block was graded twice
     assert len(again) < COUNT // LENGTH
     process = started(folder, *one[:-1], "--resume", "--csv", "table.csv")
-    assert (process.communicate(timeout=100)[1], process.returncode) == ("", 0)
+    told = process.communicate(timeout=100)[1]
+    assert process.returncode == 0, told
+    assert told.startswith(f"{COUNT} graded")
+    assert len(told.splitlines()) == 1
     assert not parts.exists()
     process = started(folder, "-o", f"whole-{output}", "--csv", "whole.csv")
     process.communicate(timeout=100)

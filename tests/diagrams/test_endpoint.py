@@ -129,3 +129,15 @@ def test_the_command_explains_in_words_code_and_formulas() -> None:
         result = CliRunner().invoke(build(), arguments)
         assert result.exit_code == 0, result.output
         assert said in result.output
+
+
+@pytest.mark.parametrize("output", ["", "nothing", "q.0", "f.1"])
+@pytest.mark.parametrize("values", [True, False])
+def test_an_output_that_is_none_is_said(call: Caller, output: str, values: bool) -> None:
+    body = {
+        "graph": {"expression": "q = x + y\nf = q * z"},
+        "inputs": {"x": -2, "y": 5, "z": -4},
+        "output": output,
+        "values": values,
+    }
+    assert call("POST", "/v1/diagram", json=body).status_code == 422

@@ -170,3 +170,18 @@ def test_zero_within_rounding_is_right() -> None:
     program = program_for(resolve(parse_expression("sum(softmax(x))")), x)
     assert check(program, x).passed
     assert check(program, x, gradients={"x": np.array([0.0, 1e-3, 0.0])}).passed is False
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64"])
+def test_labels_are_left_out_and_the_rest_is_compared(dtype: str) -> None:
+    inputs = {
+        "s": np.array([[1.0, 2.0, 0.5], [0.1, -1.0, 2.0]]),
+        "y": np.array([0, 2], dtype),
+        "E": np.arange(12.0).reshape(4, 3),
+    }
+    for text in ("cross_entropy(s, y)", "sum(E[y] * s)", "nll(log_softmax(s), y)"):
+        used = {name: inputs[name] for name in inputs if name in text}
+        program = program_for(resolve(parse_expression(text)), used)
+        report = check(program, used)
+        assert report.passed
+        assert set(report.inputs) == set(used) - {"y"}

@@ -14,7 +14,8 @@ from tests.fuzz.watching import logged, undocumented
 from tests.hostile.corpus import Hostile, corpus
 from tests.serving import Server, serving
 
-SECONDS = 0.1
+SECONDS = 0.5
+"""Of processor time: a refusal reads the body a second time, to say all that is wrong."""
 MEMORY = 50 * 1024 * 1024
 CORPUS = corpus()
 

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from service.engine.check.probe import Probe, not_analytic
+from service.engine.check.probe import Probe, index_slots, not_analytic
 from service.engine.check.slopes import (
     NARROWER,
     STENCILS,
@@ -130,12 +130,16 @@ def check(
     An output that is no scalar is contracted with `cotangent`, by default one drawn from
     `seed`. `step` is relative to max(1, |x|) and chosen by the method when left
     out. Of a large input, or one of a costly graph, a sample drawn from `seed` is moved
-    (`moved_elements`). An element passes when |a - n| is at most
+    (`moved_elements`). Labels and indices can't be moved a little: without `wrt` they are left
+    out. An element passes when |a - n| is at most
     `tolerance`·max(|a|, |n|) and what rounding explains. Raises GraphError for an operator
     that the complex step cannot pass through, and as `compute.gradient` does.
     """
     name = chosen_output(program, output)
     targets = chosen_inputs(program, wrt if wrt is not None else _keys(gradients))
+    if wrt is None:
+        labels = index_slots(program.code)
+        targets = tuple(one for one in targets if program.code.inputs[one] not in labels)
     rng = np.random.default_rng(seed)
     spec = program.spec(name)
     if cotangent is None and spec.shape != ():

@@ -96,16 +96,22 @@ class Probe:
     ) -> tuple[dict[str, Any], list[Any]]:
         """Gradients and branches, with every value on the way off by `epsilon`, relatively."""
         steps = self.code.steps
-        shaken = {name: _shaken(value, epsilon, rng) for name, value in self.leaves.items()}
+        whole = index_slots(self.code)
+        numbers = {self.code.steps[slot].name for slot in whole}
+        shaken = {
+            name: value if name in numbers else _shaken(value, epsilon, rng)
+            for name, value in self.leaves.items()
+        }
         values: list[Any] = []
         with np.errstate(all="ignore"):
-            for step in steps:
+            for slot, step in enumerate(steps):
                 if step.leaf:
                     value = shaken[step.name] if step.value is None else step.value  # type: ignore[index]
                 else:
                     inputs = [values[source] for source in step.inputs]
                     value = ARRAYS.function(step.operator)(*inputs, **step.attrs)
-                    if step.operator.branch is None and not isinstance(value, tuple):
+                    exact = slot in whole or isinstance(value, tuple)
+                    if step.operator.branch is None and not exact:
                         value = _shaken(value, epsilon, rng)
                 values.append(value)
             wanted = {name: self.code.inputs[name] for name in targets}
@@ -141,6 +147,11 @@ class Probe:
     def _branches(self, values: list[Any]) -> list[Any]:
         with np.errstate(all="ignore"):
             return [_branch(self.code.steps[slot], values, values[slot]) for slot in self.selectors]
+
+
+def index_slots(code: Code) -> set[int]:
+    """The slots that are read as labels or indices, which can't be off by a little."""
+    return {step.inputs[place] for step in code.steps for place in step.operator.indices}
 
 
 def same_branches(one: list[Any], other: list[Any]) -> bool:
