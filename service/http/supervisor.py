@@ -18,3 +18,14 @@ class Supervisor(Multiprocess):
         super().terminate_all()
         for listening in self.sockets:
             listening.close()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace the workers that died.
+
+        A worker is asked through a pipe. While this process holds the worker's end of it, too,
+        one that dies while it is asked is waited for until the question's time is over, and
+        nothing else is done meanwhile: no signal is heard.
+        """
+        for process in self.processes:
+            process.child_conn.close()
+        super().keep_subprocess_alive()
