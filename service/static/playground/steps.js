@@ -57,7 +57,6 @@ export function go(to) {
 }
 
 export const toEnd = () => go(total());
-export const toStart = () => go(0);
 export const isAtEnd = () => at === total();
 
 function segments() {
